@@ -1,0 +1,66 @@
+/*
+ * The engine of one interface: from frames to bytes a service.
+ *
+ *   frame -> packet -> session -> stream -> http -> rule -> account
+ *
+ * Every IP byte of a TCP packet on a watched port that is handed in is charged
+ * once: to a service, as not HTTP, or as untracked. What waits for its service
+ * to be known is pending.
+ *
+ * Units    bytes, nanoseconds since the epoch
+ * Owns     its sessions and counters; borrows its options' rules
+ * Threads  one at a time
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "core/packet.h"
+#include "core/port_set.h"
+#include "core/report.h"
+#include "core/rule.h"
+
+struct engine_options {
+    unsigned interface;           /* a number for its reports */
+    const struct rule_set *rules; /* outlives the engine */
+    struct port_set ports;
+    uint64_t session_timeout_ns;
+    uint32_t sessions_max;
+    uint32_t services_max;
+    uint64_t hash_seed; /* random: the keys come from the network */
+    struct observer observer;
+};
+
+struct engine;
+
+int engine_new(struct engine **out, const struct engine_options *options);
+struct engine *engine_free(struct engine *e);
+AUTO_DEFINE(struct engine, engine_free)
+
+/* Take a frame. */
+void engine_frame(struct engine *e, const struct frame *f);
+
+/*
+ * Packets that the kernel counted but could not deliver, by direction as far as
+ * the ports tell it. They are charged to _unknown.
+ */
+struct engine_lost {
+    uint64_t ring_drops;
+    struct direction_counts direction[2]; /* bytes, control and packets are read */
+};
+
+void engine_lost(struct engine *e, const struct engine_lost *lost);
+
+/* IP bytes of TCP packets that no one can tell more of, seen outside the engine. */
+void engine_untracked(struct engine *e, uint64_t ip_bytes);
+
+/* Drop what has been idle for longer than its timeout at @now_ns. */
+void engine_expire(struct engine *e, uint64_t now_ns);
+
+/* End every connection: all that is pending is charged. */
+void engine_finish(struct engine *e);
+
+/**
+ * What moved since the last report, or NULL without memory: then it stays due.
+ */
+struct report *engine_report(struct engine *e, uint64_t now_ns);

@@ -1,0 +1,66 @@
+/*
+ * Which service a request belongs to.
+ *
+ * Rules are tried in order, the first whose conditions all hold wins. They are
+ * compiled: the time for a request grows with the request, not with the number
+ * of rules.
+ *
+ * Query parameters are decoded as application/x-www-form-urlencoded (WHATWG URL,
+ * section 5.1); paths are compared as they are written; hosts without case, port
+ * and trailing dot (RFC 9110, section 4.2.3).
+ *
+ * Owns     its compiled rules; the options are only read
+ * Threads  immutable: any number of readers
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/bytes.h"
+#include "base/macros.h"
+#include "core/service_name.h"
+
+/*
+ * One rule as written. NULL: no such condition. Exactly one of query, a
+ * "{service}" in path or host, and service, says how the service is called.
+ */
+struct rule_options {
+    const char *query;   /* parameter whose last value, not empty, names the service */
+    const char *path;    /* prefix, on a segment boundary; a segment may be "{service}" */
+    const char *host;    /* "a.b", "*.b" (one label or more), "{service}.b" (one label) */
+    const char *service; /* the service's name */
+};
+
+struct rule_error {
+    size_t rule; /* which, from 0 */
+    char message[256];
+};
+
+/* What the rules look at. Views may be empty. */
+struct rule_request {
+    struct bytes target; /* as in the request line: origin, absolute, authority or asterisk form */
+    struct bytes host;   /* value of the Host header */
+};
+
+struct rule_set;
+
+/**
+ * Compile @count rules.
+ *
+ * Returns -EINVAL and fills @error for a rule that is malformed, contradicts
+ * itself, or can never match because an earlier one takes all it would.
+ */
+int rule_set_new(struct rule_set **out, const struct rule_options *rules, size_t count,
+                 struct rule_error *error);
+struct rule_set *rule_set_free(struct rule_set *s);
+AUTO_DEFINE(struct rule_set, rule_set_free)
+
+enum { RULE_NONE = -1 };
+
+/**
+ * Find the service of @request. The request is hostile: any bytes, any length.
+ *
+ * Returns the number of the rule that took it and fills @name, or RULE_NONE.
+ */
+int rule_set_match(const struct rule_set *s, const struct rule_request *request,
+                   struct service_name *name);
