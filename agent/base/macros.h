@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <sys/param.h>
 
 /* The function that ends ownership of a local when it goes out of scope. */
 #define AUTO(free_function) __attribute__((cleanup(free_function##_auto)))
@@ -28,6 +29,10 @@
 
 #define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
+/* libuv includes <sys/param.h>, whose MIN and MAX evaluate their arguments twice. */
+#undef MIN
+#undef MAX
+
 #define MIN(a, b)                                                                                  \
     ({                                                                                             \
         __typeof__(a) a_ = (a);                                                                    \
@@ -45,4 +50,4 @@
 #define LIKELY(condition)   __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
-#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(format, first) __attribute__((__format__(__printf__, format, first)))

@@ -3,8 +3,8 @@
  * section 4.5; RFC 5722: a datagram with overlapping fragments is given up).
  *
  * Bounded in datagrams and bytes: the oldest is forgotten for the newest. The
- * IP bytes of what is forgotten, timed out or given up are not lost, they wait
- * for fragment_table_take_untracked().
+ * IP bytes of what is forgotten, timed out or given up are not lost, nor those
+ * of a fragment that comes twice: they wait for fragment_table_take_untracked().
  *
  * Units    bytes, nanoseconds
  * Owns     copies of the fragments
@@ -17,7 +17,7 @@
 
 struct fragment_options {
     uint32_t datagrams_max;
-    uint64_t bytes_max; /* of captured data held */
+    uint64_t bytes_max; /* of memory for what was captured */
     uint64_t timeout_ns;
     uint64_t hash_seed;
 };
@@ -29,8 +29,8 @@ struct fragment_table *fragment_table_free(struct fragment_table *t);
 AUTO_DEFINE(struct fragment_table, fragment_table_free)
 
 enum fragment_step {
-    FRAGMENT_WAITING,   /* kept, or given up: see fragment_table_take_untracked() */
-    FRAGMENT_COMPLETE,  /* @whole is filled, its payload valid until the next call */
+    FRAGMENT_WAITING,  /* kept, or given up: see fragment_table_take_untracked() */
+    FRAGMENT_COMPLETE, /* @whole is filled, its payload valid until the next call */
 };
 
 /* Take @f. It may complete its datagram, which must be TCP (packet.h). */

@@ -66,8 +66,8 @@ struct fragment {
     uint8_t address[2][16]; /* source, destination; IPv4 as ::ffff:a.b.c.d */
     uint16_t vlan[2];
     uint32_t id;
-    uint32_t offset; /* of data in the datagram's payload, bytes */
-    bool more;       /* others follow */
+    uint32_t offset;       /* of data in the datagram's payload, bytes */
+    bool more;             /* others follow */
     struct bytes data;     /* captured, borrowed from the frame */
     uint32_t data_bytes;   /* on the wire */
     uint32_t header_bytes; /* IP header and extensions */
@@ -85,6 +85,9 @@ enum packet_kind {
 /**
  * Take @f apart. @p or @fragment is filled as the result says; both may be
  * touched in any case. A packet that was captured in part has all its lengths.
+ *
+ * VLAN tags at the front of the data are taken off, whether or not the ethertype
+ * tells of them. The outermost goes to the flow if @f has no VLAN.
  */
 enum packet_kind packet_decode(const struct frame *f, struct packet *p, struct fragment *fragment);
 
@@ -97,8 +100,8 @@ enum packet_kind packet_decode(const struct frame *f, struct packet *p, struct f
  */
 enum packet_kind packet_decode_segment(struct bytes segment, uint32_t segment_bytes,
                                        const uint8_t address[2][16], const uint16_t vlan[2],
-                                       uint32_t ip_header_bytes, uint32_t packets,
-                                       uint64_t time_ns, struct packet *p);
+                                       uint32_t ip_header_bytes, uint32_t packets, uint64_t time_ns,
+                                       struct packet *p);
 
 static inline uint64_t packet_ip_bytes(const struct packet *p)
 {
