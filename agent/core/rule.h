@@ -5,9 +5,11 @@
  * compiled: the time for a request grows with the request, not with the number
  * of rules.
  *
- * Query parameters are decoded as application/x-www-form-urlencoded (WHATWG URL,
- * section 5.1); paths are compared as they are written; hosts without case, port
- * and trailing dot (RFC 9110, section 4.2.3).
+ * Query parameters, names and values, are decoded as a form's (WHATWG URL, section
+ * 5.1); paths are compared as they are written: "/a//b", "/a/./b" and "/%61/b" are
+ * not "/a/b"; hosts without case, port and trailing dot (RFC 9110, section 4.2.3).
+ * The host of the target comes before the Host header. CONNECT and "OPTIONS *"
+ * have no path.
  *
  * Owns     its compiled rules; the options are only read
  * Threads  immutable: any number of readers
@@ -21,19 +23,26 @@
 #include "core/service_name.h"
 
 /*
- * One rule as written. NULL: no such condition. Exactly one of query, a
- * "{service}" in path or host, and service, says how the service is called.
+ * One rule as written. NULL: no such condition. Without any it takes every
+ * request.
+ *
+ * Exactly one thing says what the service is called: service; or a "{service}",
+ * in path or host; or query, where there is no service. A name from a path is
+ * percent-decoded, one from a host is in lower case.
  */
 struct rule_options {
-    const char *query;   /* parameter whose last value, not empty, names the service */
-    const char *path;    /* prefix, on a segment boundary; a segment may be "{service}" */
+    const char *query;   /* parameter, decoded, whose last value must not be empty */
+    const char *path;    /* prefix, on a segment boundary; one segment may be "{service}", which
+                            takes any that is not empty. A '/' at its end makes no difference */
     const char *host;    /* "a.b", "*.b" (one label or more), "{service}.b" (one label) */
-    const char *service; /* the service's name */
+    const char *service; /* service_name_fits() */
 };
 
+enum { RULES_MAX = 10000, RULE_MESSAGE_MAX = 512 };
+
 struct rule_error {
-    size_t rule; /* which, from 0 */
-    char message[256];
+    size_t rule;                    /* which, from 0 */
+    char message[RULE_MESSAGE_MAX]; /* what is wrong, the text quoted. Counts rules from 1 */
 };
 
 /* What the rules look at. Views may be empty. */
@@ -48,7 +57,8 @@ struct rule_set;
  * Compile @count rules.
  *
  * Returns -EINVAL and fills @error for a rule that is malformed, contradicts
- * itself, or can never match because an earlier one takes all it would.
+ * itself, or can never match because an earlier one takes all it would; and for
+ * more than RULES_MAX.
  */
 int rule_set_new(struct rule_set **out, const struct rule_options *rules, size_t count,
                  struct rule_error *error);
