@@ -19,6 +19,7 @@
 #include "core/port_set.h"
 #include "core/report.h"
 #include "core/rule.h"
+#include "core/seen.h"
 
 struct engine_options {
     unsigned interface;           /* a number for its reports */
@@ -39,6 +40,9 @@ AUTO_DEFINE(struct engine, engine_free)
 
 /* Take a frame. */
 void engine_frame(struct engine *e, const struct frame *f);
+
+/* What was handed in so far, as core/seen.h counts it. */
+const struct filter_counts *engine_seen(const struct engine *e);
 
 /*
  * Packets that the kernel counted but could not deliver, by direction as far as

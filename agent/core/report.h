@@ -74,9 +74,16 @@ struct transaction_seen {
     } direction[2];
 };
 
-/* NULL members are not called, and nothing is kept to call them with. */
+/*
+ * NULL members are not called, and nothing is kept to call them with.
+ *
+ * A message is told as soon as it has ended. A patient observer waits until the
+ * next one begins or the connection ends: then stray bytes behind a message are
+ * included, as they are in its service's counts.
+ */
 struct observer {
     void *context;
+    bool patient;
     void (*message)(void *context, const struct message_seen *m);
     void (*transaction)(void *context, const struct transaction_seen *t);
 };

@@ -1,0 +1,112 @@
+/*
+ * Totals only grow; a report is the difference to the totals of the last one. So
+ * charging is a few additions, and a report costs as many steps as services
+ * changed.
+ */
+#include "core/account.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+static unsigned hash_name(const struct account *a, const struct service_name *name, size_t size)
+{
+    return (unsigned)XXH3_64bits_withSeed(name->text, size, a->hash_seed);
+}
+
+static struct service *add_service(struct account *a, const struct service_name *name)
+{
+    struct service *s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    s->name = *name;
+    size_t size = strlen(name->text);
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, a->services, s->name.text, size, hash_name(a, name, size), s);
+    if (!s->hh.tbl) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+int account_init(struct account *a, uint32_t services_max, uint64_t hash_seed)
+{
+    *a = (struct account){.services_max = services_max, .hash_seed = hash_seed};
+    a->unspecified = add_service(a, &(struct service_name){SERVICE_UNSPECIFIED});
+    a->unknown = add_service(a, &(struct service_name){SERVICE_UNKNOWN});
+    a->other = add_service(a, &(struct service_name){SERVICE_OTHER});
+    if (!a->unspecified || !a->unknown || !a->other) {
+        account_deinit(a);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+void account_deinit(struct account *a)
+{
+    struct service *s, *next;
+    HASH_ITER (hh, a->services, s, next) {
+        HASH_DEL(a->services, s);
+        free(s);
+    }
+    *a = (struct account){0};
+}
+
+enum { RESERVED_SERVICES = 3 };
+
+struct service *account_service(struct account *a, const struct service_name *name)
+{
+    size_t size = strlen(name->text);
+    struct service *s;
+    HASH_FIND_BYHASHVALUE(hh, a->services, name->text, size, hash_name(a, name, size), s);
+    if (s)
+        return s;
+
+    if (HASH_COUNT(a->services) - RESERVED_SERVICES < a->services_max)
+        s = add_service(a, name);
+    if (s)
+        return s;
+
+    a->total.services_folded++;
+    return a->other;
+}
+
+struct report *account_report(struct account *a, unsigned interface, uint64_t now_ns,
+                              const struct interface_gauges *gauges)
+{
+    size_t count = 0;
+    for (struct service *s = a->changed; s; s = s->next_changed)
+        count++;
+    struct report *r = calloc(1, sizeof(*r) + count * sizeof(r->services[0]));
+    if (!r)
+        return NULL;
+
+    r->interface = interface;
+    r->time_ns = now_ns;
+    r->delta = interface_counts_difference(&a->total, &a->reported);
+    r->gauges = *gauges;
+    r->gauges.pending_bytes = a->pending_bytes;
+    r->gauges.services = HASH_COUNT(a->services) - RESERVED_SERVICES;
+    a->reported = a->total;
+
+    while (a->changed) {
+        struct service *s = a->changed;
+        a->changed = s->next_changed;
+        s->changed = false;
+        struct report_service *entry = &r->services[r->service_count++];
+        entry->name = s->name;
+        entry->open = s->open;
+        entry->delta = service_counts_difference(&s->total, &s->reported);
+        s->reported = s->total;
+    }
+    return r;
+}
+
+struct report *report_free(struct report *r)
+{
+    free(r);
+    return NULL;
+}

@@ -1,0 +1,99 @@
+/*
+ * The counters of one interface: a table of services, and where every byte that
+ * was seen has gone.
+ *
+ * A byte is pending from account_seen() until it is charged to a service, or as
+ * not HTTP, or as untracked. What is pending in the end was forgotten by us.
+ *
+ * Units    as in counts.h
+ * Owns     its services: a pointer to one stays valid as long as the account
+ * Threads  one at a time
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "core/counts.h"
+#include "core/report.h"
+#include "core/service_name.h"
+#include "core/table.h"
+
+struct service {
+    struct service_name name;
+    bool changed;         /* since the last report */
+    uint32_t open;        /* connections whose last message was the service's */
+    struct service_counts total;
+    struct service_counts reported;
+    struct service *next_changed;
+    UT_hash_handle hh;
+};
+
+struct account {
+    struct service *services; /* uthash by name */
+    struct service *changed;
+    struct service *unspecified;
+    struct service *unknown;
+    struct service *other;
+    uint32_t services_max; /* besides the three above */
+    uint64_t hash_seed;
+    uint64_t pending_bytes;
+    struct interface_counts total;
+    struct interface_counts reported;
+};
+
+int account_init(struct account *a, uint32_t services_max, uint64_t hash_seed);
+void account_deinit(struct account *a);
+
+/* The service called @name; _other when the table is full or memory short. */
+struct service *account_service(struct account *a, const struct service_name *name);
+
+static inline void account_touch(struct account *a, struct service *s)
+{
+    if (s->changed)
+        return;
+    s->changed = true;
+    s->next_changed = a->changed;
+    a->changed = s;
+}
+
+/* @ip_bytes came in. */
+static inline void account_seen(struct account *a, uint64_t ip_bytes)
+{
+    a->total.tcp_bytes += ip_bytes;
+    a->pending_bytes += ip_bytes;
+}
+
+/* Of what is pending, charge @counts to @s. */
+static inline void account_charge(struct account *a, struct service *s, enum direction d,
+                                  const struct direction_counts *counts)
+{
+    struct direction_counts *total = &s->total.direction[d];
+    total->bytes += counts->bytes;
+    total->payload += counts->payload;
+    total->retransmitted += counts->retransmitted;
+    total->control += counts->control;
+    total->packets += counts->packets;
+    a->pending_bytes -= counts->bytes + counts->control;
+    account_touch(a, s);
+}
+
+static inline void account_not_http(struct account *a, uint64_t ip_bytes)
+{
+    a->total.not_http_bytes += ip_bytes;
+    a->pending_bytes -= ip_bytes;
+}
+
+static inline void account_untracked(struct account *a, uint64_t ip_bytes)
+{
+    a->total.untracked_bytes += ip_bytes;
+    a->pending_bytes -= ip_bytes;
+}
+
+/**
+ * What moved since the last report, with @gauges. Returns NULL without memory:
+ * then it stays due.
+ */
+struct report *account_report(struct account *a, unsigned interface, uint64_t now_ns,
+                              const struct interface_gauges *gauges);

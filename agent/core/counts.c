@@ -1,0 +1,65 @@
+#include "core/counts.h"
+
+static void direction_counts_add(struct direction_counts *into, const struct direction_counts *from)
+{
+#define ADD_MEMBER(name, unit) into->name += from->name;
+    DIRECTION_COUNTS(ADD_MEMBER)
+#undef ADD_MEMBER
+}
+
+static void direction_counts_subtract(struct direction_counts *from,
+                                      const struct direction_counts *what)
+{
+#define SUBTRACT_MEMBER(name, unit) from->name -= what->name;
+    DIRECTION_COUNTS(SUBTRACT_MEMBER)
+#undef SUBTRACT_MEMBER
+}
+
+void service_counts_add(struct service_counts *into, const struct service_counts *from)
+{
+    direction_counts_add(&into->direction[DIRECTION_IN], &from->direction[DIRECTION_IN]);
+    direction_counts_add(&into->direction[DIRECTION_OUT], &from->direction[DIRECTION_OUT]);
+    into->requests += from->requests;
+    for (unsigned i = 0; i < STATUS_CLASSES; i++)
+        into->replies[i] += from->replies[i];
+    into->unanswered += from->unanswered;
+}
+
+struct service_counts service_counts_difference(const struct service_counts *a,
+                                                const struct service_counts *b)
+{
+    struct service_counts d = *a;
+    direction_counts_subtract(&d.direction[DIRECTION_IN], &b->direction[DIRECTION_IN]);
+    direction_counts_subtract(&d.direction[DIRECTION_OUT], &b->direction[DIRECTION_OUT]);
+    d.requests -= b->requests;
+    for (unsigned i = 0; i < STATUS_CLASSES; i++)
+        d.replies[i] -= b->replies[i];
+    d.unanswered -= b->unanswered;
+    return d;
+}
+
+void interface_counts_add(struct interface_counts *into, const struct interface_counts *from)
+{
+#define ADD_MEMBER(name) into->name += from->name;
+    BALANCE_COUNTS(ADD_MEMBER)
+    ENGINE_COUNTS(ADD_MEMBER)
+#undef ADD_MEMBER
+}
+
+struct interface_counts interface_counts_difference(const struct interface_counts *a,
+                                                    const struct interface_counts *b)
+{
+    struct interface_counts d = *a;
+#define SUBTRACT_MEMBER(name) d.name -= b->name;
+    BALANCE_COUNTS(SUBTRACT_MEMBER)
+    ENGINE_COUNTS(SUBTRACT_MEMBER)
+#undef SUBTRACT_MEMBER
+    return d;
+}
+
+uint64_t service_counts_ip_bytes(const struct service_counts *c)
+{
+    const struct direction_counts *in = &c->direction[DIRECTION_IN];
+    const struct direction_counts *out = &c->direction[DIRECTION_OUT];
+    return in->bytes + in->control + out->bytes + out->control;
+}

@@ -1,0 +1,76 @@
+#include "core/embryo.h"
+
+#include <stdlib.h>
+
+#include "core/flow_hash.h"
+
+void embryo_table_init(struct embryo_table *t, uint32_t max, uint64_t hash_seed)
+{
+    *t = (struct embryo_table){.max = max, .hash_seed = hash_seed};
+}
+
+void embryo_table_deinit(struct embryo_table *t)
+{
+    while (t->idle)
+        embryo_table_remove(t, t->idle);
+}
+
+struct embryo *embryo_table_find(struct embryo_table *t, const struct flow *flow)
+{
+    struct embryo *e;
+    HASH_FIND_BYHASHVALUE(hh, t->table, flow, sizeof(*flow), flow_hash(flow, t->hash_seed), e);
+    return e;
+}
+
+struct embryo *embryo_table_add(struct embryo_table *t, const struct flow *flow, uint64_t now_ns,
+                                uint64_t *forgotten_bytes)
+{
+    *forgotten_bytes = 0;
+    if (HASH_COUNT(t->table) >= t->max)
+        *forgotten_bytes = embryo_table_remove(t, t->idle);
+
+    struct embryo *e = calloc(1, sizeof(*e));
+    if (!e)
+        return NULL;
+    e->flow = *flow;
+    e->seen_ns = now_ns;
+    e->client = CLIENT_UNKNOWN;
+    HASH_ADD_BYHASHVALUE(hh, t->table, flow, sizeof(*flow), flow_hash(flow, t->hash_seed), e);
+    if (!e->hh.tbl) {
+        free(e);
+        return NULL;
+    }
+    DL_APPEND(t->idle, e);
+    return e;
+}
+
+void embryo_table_touch(struct embryo_table *t, struct embryo *e, uint64_t now_ns)
+{
+    e->seen_ns = now_ns;
+    DL_DELETE(t->idle, e);
+    DL_APPEND(t->idle, e);
+}
+
+uint64_t embryo_take_pending(struct embryo *e)
+{
+    uint64_t pending = e->control_bytes[0] + e->control_bytes[1];
+    e->control_bytes[0] = e->control_bytes[1] = 0;
+    return pending;
+}
+
+uint64_t embryo_table_remove(struct embryo_table *t, struct embryo *e)
+{
+    uint64_t pending = embryo_take_pending(e);
+    HASH_DEL(t->table, e);
+    DL_DELETE(t->idle, e);
+    free(e);
+    return pending;
+}
+
+uint64_t embryo_table_expire(struct embryo_table *t, uint64_t since_ns)
+{
+    uint64_t pending = 0;
+    while (t->idle && t->idle->seen_ns < since_ns)
+        pending += embryo_table_remove(t, t->idle);
+    return pending;
+}

@@ -1,0 +1,389 @@
+/*
+ * Which table a packet belongs to: sessions (HTTP), or embryos (what may become
+ * one, and what is not HTTP).
+ */
+#include "core/engine.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/account.h"
+#include "core/embryo.h"
+#include "core/flow_hash.h"
+#include "core/fragment.h"
+#include "core/http.h"
+#include "core/seen.h"
+#include "core/session.h"
+
+enum {
+    EMBRYOS_MAX = 16384,
+    EARLY_BYTES_MAX = 64 << 20,     /* of early segments, all sessions together */
+    FRAGMENTED_DATAGRAMS_MAX = 512, /* incomplete ones at a time */
+    FRAGMENT_BYTES_MAX = 8 << 20,
+};
+
+static const uint64_t FRAGMENT_TIMEOUT_NS = 30 * 1000000000ull; /* as Linux has it */
+
+/* How long after its end a session waits for late packets: a few retransmissions. */
+static const uint64_t LINGER_NS = 3 * 1000000000ull;
+
+struct engine {
+    struct engine_options options;
+    struct session_env env;
+    struct session *sessions; /* uthash by flow */
+    struct session *open;     /* both lists: the longest idle first */
+    struct session *closed;
+    uint32_t open_count;
+    struct embryo_table embryos;
+    struct fragment_table *fragments;
+    struct filter_counts seen;
+};
+
+int engine_new(struct engine **out, const struct engine_options *options)
+{
+    AUTO(engine_free) struct engine *e = calloc(1, sizeof(*e));
+    if (!e)
+        return -ENOMEM;
+    e->options = *options;
+    e->env.budget.bytes_max = EARLY_BYTES_MAX;
+    e->env.exchange.rules = options->rules;
+    e->env.exchange.observer = options->observer;
+    http_pool_init(&e->env.exchange.pool);
+    embryo_table_init(&e->embryos, EMBRYOS_MAX, options->hash_seed);
+
+    int error = account_init(&e->env.exchange.account, options->services_max, options->hash_seed);
+    if (error)
+        return error;
+    error = fragment_table_new(&e->fragments, &(struct fragment_options){
+                                                  .datagrams_max = FRAGMENTED_DATAGRAMS_MAX,
+                                                  .bytes_max = FRAGMENT_BYTES_MAX,
+                                                  .timeout_ns = FRAGMENT_TIMEOUT_NS,
+                                                  .hash_seed = options->hash_seed,
+                                              });
+    if (error)
+        return error;
+    *out = TAKE(e);
+    return 0;
+}
+
+static struct account *account_of(struct engine *e)
+{
+    return &e->env.exchange.account;
+}
+
+/* --- sessions ----------------------------------------------------------------- */
+
+static struct session *find_session(struct engine *e, const struct flow *flow)
+{
+    struct session *s;
+    HASH_FIND_BYHASHVALUE(hh, e->sessions, flow, sizeof(*flow),
+                          flow_hash(flow, e->options.hash_seed), s);
+    return s;
+}
+
+static void unlist(struct engine *e, struct session *s, bool was_closed)
+{
+    if (was_closed) {
+        DL_DELETE(e->closed, s);
+    } else {
+        DL_DELETE(e->open, s);
+        e->open_count--;
+    }
+}
+
+/* Close and forget @s: what it owed is charged. */
+static void remove_session(struct engine *e, struct session *s)
+{
+    unlist(e, s, s->closed);
+    session_close(s, &e->env);
+    HASH_DEL(e->sessions, s);
+    session_free(s, &e->env);
+}
+
+/* Make room: what has closed goes first. */
+static void evict_session(struct engine *e)
+{
+    if (!e->closed)
+        account_of(e)->total.sessions_evicted++;
+    remove_session(e, e->closed ? e->closed : e->open);
+}
+
+static struct session *add_session(struct engine *e, struct embryo *embryo, unsigned client)
+{
+    while (e->sessions && HASH_COUNT(e->sessions) >= e->options.sessions_max)
+        evict_session(e);
+    struct session *s = session_new(embryo, client);
+    if (!s)
+        return NULL;
+    HASH_ADD_BYHASHVALUE(hh, e->sessions, flow, sizeof(s->flow),
+                         flow_hash(&s->flow, e->options.hash_seed), s);
+    if (!s->hh.tbl) {
+        session_close(s, &e->env);
+        session_free(s, &e->env);
+        return NULL;
+    }
+    DL_APPEND(e->open, s);
+    e->open_count++;
+    return s;
+}
+
+/* It is not HTTP: remember just that. */
+static void demote(struct engine *e, struct session *s, uint64_t now_ns)
+{
+    struct flow flow = s->flow;
+    enum embryo_kind kind = s->exchange.midway ? EMBRYO_MIDWAY : EMBRYO_NOT_HTTP;
+    uint8_t client = s->exchange.client;
+    remove_session(e, s);
+
+    uint64_t forgotten;
+    struct embryo *embryo = embryo_table_add(&e->embryos, &flow, now_ns, &forgotten);
+    account_untracked(account_of(e), forgotten);
+    if (!embryo)
+        return;
+    embryo->kind = kind;
+    embryo->client = client;
+}
+
+static void take_session_packet(struct engine *e, struct session *s, const struct packet *p)
+{
+    bool was_closed = s->closed;
+    session_packet(s, &e->env, p);
+    if (was_closed)
+        return; /* it lingers from its end on, whatever comes late */
+
+    s->seen_ns = p->time_ns;
+    DL_DELETE(e->open, s);
+    if (s->closed) {
+        e->open_count--;
+        DL_APPEND(e->closed, s);
+    } else {
+        DL_APPEND(e->open, s);
+    }
+    if (!session_may_be_http(s))
+        demote(e, s, p->time_ns);
+}
+
+/* --- embryos ------------------------------------------------------------------- */
+
+static bool is_embryo_reused(const struct embryo *embryo, const struct packet *p)
+{
+    return (p->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
+           (!embryo->syn_seen[p->side] || embryo->initial_seq[p->side] != p->seq);
+}
+
+static struct embryo *find_embryo(struct engine *e, const struct packet *p)
+{
+    struct embryo *embryo = embryo_table_find(&e->embryos, &p->flow);
+    if (embryo && is_embryo_reused(embryo, p)) {
+        account_not_http(account_of(e), embryo_table_remove(&e->embryos, embryo));
+        embryo = NULL;
+    }
+    if (embryo) {
+        embryo_table_touch(&e->embryos, embryo, p->time_ns);
+        return embryo;
+    }
+
+    uint64_t forgotten;
+    embryo = embryo_table_add(&e->embryos, &p->flow, p->time_ns, &forgotten);
+    account_untracked(account_of(e), forgotten);
+    if (embryo)
+        embryo->kind = p->flags & TCP_SYN ? EMBRYO_NEW : EMBRYO_MIDWAY;
+    return embryo;
+}
+
+static void note_syn(struct embryo *embryo, const struct packet *p)
+{
+    embryo->syn_seen[p->side] = true;
+    embryo->initial_seq[p->side] = p->seq;
+    embryo->client = (uint8_t)(p->flags & TCP_ACK ? !p->side : p->side);
+    if (p->flags & TCP_ACK && !embryo->syn_seen[!p->side]) {
+        embryo->syn_seen[!p->side] = true;
+        embryo->initial_seq[!p->side] = p->ack - 1;
+    }
+}
+
+/* A connection that ends without payload was not HTTP. */
+static bool ends(struct embryo *embryo, const struct packet *p)
+{
+    embryo->fin_seen[p->side] |= !!(p->flags & TCP_FIN);
+    return p->flags & TCP_RST || (embryo->fin_seen[0] && embryo->fin_seen[1]);
+}
+
+/*
+ * Whether the payload of @p may begin an HTTP session, and who is its client.
+ * Joined in the middle, only a whole start line convinces.
+ */
+static bool may_begin_session(const struct embryo *embryo, const struct packet *p,
+                              unsigned *client)
+{
+    if (embryo->kind == EMBRYO_MIDWAY) {
+        bool request = http_look(HTTP_SIDE_REQUEST, p->payload) == HTTP_LOOK_YES;
+        bool reply = !request && http_look(HTTP_SIDE_REPLY, p->payload) == HTTP_LOOK_YES;
+        *client = request ? p->side : !p->side;
+        return request || reply;
+    }
+    *client = embryo->client;
+    uint32_t seq = p->seq + !!(p->flags & TCP_SYN);
+    if (!embryo->syn_seen[p->side] || seq != embryo->initial_seq[p->side] + 1)
+        return true; /* not the first byte: later segments will tell */
+    enum http_side side = p->side == *client ? HTTP_SIDE_REQUEST : HTTP_SIDE_REPLY;
+    return p->payload.size && http_look(side, p->payload) != HTTP_LOOK_NO;
+}
+
+static void take_embryo_packet(struct engine *e, const struct packet *p)
+{
+    struct account *account = account_of(e);
+    struct embryo *embryo = find_embryo(e, p);
+    if (!embryo) {
+        account_untracked(account, packet_ip_bytes(p));
+        return;
+    }
+    if (p->flags & TCP_SYN)
+        note_syn(embryo, p);
+
+    unsigned client;
+    if (embryo->kind != EMBRYO_NOT_HTTP && p->payload_bytes &&
+        may_begin_session(embryo, p, &client)) {
+        struct session *s = add_session(e, embryo, client);
+        account_untracked(account, embryo_table_remove(&e->embryos, embryo));
+        if (s)
+            take_session_packet(e, s, p);
+        else
+            account_untracked(account, packet_ip_bytes(p));
+        return;
+    }
+
+    bool ended = ends(embryo, p);
+    if (embryo->kind != EMBRYO_NOT_HTTP && !p->payload_bytes && !ended) {
+        embryo->control_bytes[p->side] += packet_ip_bytes(p);
+        return;
+    }
+    account_not_http(account, embryo_take_pending(embryo) + packet_ip_bytes(p));
+    if (embryo->kind == EMBRYO_NEW)
+        embryo->kind = EMBRYO_NOT_HTTP;
+}
+
+/* --- frames ---------------------------------------------------------------------- */
+
+static void take_packet(struct engine *e, const struct packet *p)
+{
+    account_seen(account_of(e), packet_ip_bytes(p));
+    struct session *s = find_session(e, &p->flow);
+    if (s && session_is_reused(s, p)) {
+        remove_session(e, s);
+        s = NULL;
+    }
+    if (s)
+        take_session_packet(e, s, p);
+    else
+        take_embryo_packet(e, p);
+}
+
+static bool is_watched(const struct engine *e, const struct packet *p)
+{
+    return port_set_watches(&e->options.ports, ntohs(packet_source_port(p)),
+                            ntohs(packet_destination_port(p)));
+}
+
+void engine_untracked(struct engine *e, uint64_t ip_bytes)
+{
+    account_seen(account_of(e), ip_bytes);
+    account_untracked(account_of(e), ip_bytes);
+}
+
+static void take_fragment(struct engine *e, const struct fragment *f)
+{
+    struct packet whole;
+    seen_fragment(&e->seen, f);
+    if (fragment_table_add(e->fragments, f, &whole) == FRAGMENT_COMPLETE && is_watched(e, &whole))
+        take_packet(e, &whole);
+    engine_untracked(e, fragment_table_take_untracked(e->fragments));
+}
+
+void engine_frame(struct engine *e, const struct frame *f)
+{
+    struct packet p;
+    struct fragment fragment;
+    switch (packet_decode(f, &p, &fragment)) {
+    case PACKET_TCP:
+        if (!is_watched(e, &p))
+            break;
+        seen_packet(&e->seen, &p, &e->options.ports);
+        take_packet(e, &p);
+        break;
+    case PACKET_FRAGMENT:
+        take_fragment(e, &fragment);
+        break;
+    case PACKET_MALFORMED:
+        engine_untracked(e, packet_ip_bytes(&p));
+        break;
+    case PACKET_OTHER:
+        break;
+    }
+}
+
+const struct filter_counts *engine_seen(const struct engine *e)
+{
+    return &e->seen;
+}
+
+void engine_lost(struct engine *e, const struct engine_lost *lost)
+{
+    struct account *a = account_of(e);
+    a->total.ring_drops += lost->ring_drops;
+    for (enum direction d = DIRECTION_IN; d <= DIRECTION_OUT; d++) {
+        struct direction_counts counts = lost->direction[d];
+        if (counts.bytes + counts.control + counts.packets == 0)
+            continue;
+        account_seen(a, counts.bytes + counts.control);
+        account_charge(a, a->unknown, d, &counts);
+    }
+}
+
+/* --- time ------------------------------------------------------------------------- */
+
+void engine_expire(struct engine *e, uint64_t now_ns)
+{
+    uint64_t timeout_ns = e->options.session_timeout_ns;
+    uint64_t idle_since = now_ns > timeout_ns ? now_ns - timeout_ns : 0;
+    uint64_t closed_since = now_ns > LINGER_NS ? now_ns - LINGER_NS : 0;
+    while (e->open && e->open->seen_ns < idle_since)
+        remove_session(e, e->open);
+    while (e->closed && e->closed->seen_ns < closed_since)
+        remove_session(e, e->closed);
+    account_not_http(account_of(e), embryo_table_expire(&e->embryos, idle_since));
+    fragment_table_expire(e->fragments, now_ns);
+    engine_untracked(e, fragment_table_take_untracked(e->fragments));
+}
+
+void engine_finish(struct engine *e)
+{
+    while (e->open)
+        remove_session(e, e->open);
+    while (e->closed)
+        remove_session(e, e->closed);
+    account_not_http(account_of(e), embryo_table_expire(&e->embryos, UINT64_MAX));
+    fragment_table_clear(e->fragments);
+    engine_untracked(e, fragment_table_take_untracked(e->fragments));
+}
+
+struct report *engine_report(struct engine *e, uint64_t now_ns)
+{
+    struct interface_gauges gauges = {.sessions = e->open_count};
+    return account_report(account_of(e), e->options.interface, now_ns, &gauges);
+}
+
+struct engine *engine_free(struct engine *e)
+{
+    if (!e)
+        return NULL;
+    if (e->fragments)
+        engine_finish(e);
+    embryo_table_deinit(&e->embryos);
+    fragment_table_free(e->fragments);
+    account_deinit(account_of(e));
+    http_pool_deinit(&e->env.exchange.pool);
+    free(e);
+    return NULL;
+}

@@ -1,0 +1,67 @@
+/*
+ * An HTTP connection as TCP sees it: two streams, their ends, and the exchange
+ * that takes what they carry.
+ *
+ * Units    bytes, nanoseconds
+ * Owns     its streams and its exchange
+ * Threads  one at a time
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/embryo.h"
+#include "core/exchange.h"
+#include "core/packet.h"
+#include "core/stream.h"
+#include "core/table.h"
+
+/* What all sessions of an engine share. */
+struct session_env {
+    struct exchange_env exchange;
+    struct stream_budget budget;
+};
+
+struct session {
+    struct flow flow;
+    UT_hash_handle hh;
+    struct session *prev; /* in the list of the open or of the closed ones, longest idle first */
+    struct session *next;
+    uint64_t seen_ns;
+    struct stream stream[2]; /* by side of the flow */
+    struct exchange exchange;
+    bool closed; /* late packets may follow */
+};
+
+/*
+ * A session for what was @e, whose client is @client. Pending bytes of @e move
+ * over.
+ */
+struct session *session_new(struct embryo *e, unsigned client);
+
+/* Frees a session that was closed. Returns NULL. */
+struct session *session_free(struct session *s, struct session_env *env);
+
+/**
+ * Take @p, a packet of this session that was counted as seen.
+ *
+ * The session may be closed afterwards, or turn out not to be HTTP: see
+ * session_is_http().
+ */
+void session_packet(struct session *s, struct session_env *env, const struct packet *p);
+
+/* Whether @p opens another connection between the same ends. */
+bool session_is_reused(const struct session *s, const struct packet *p);
+
+/*
+ * End it, whatever is still under way: early segments are taken as they are,
+ * nothing stays pending.
+ */
+void session_close(struct session *s, struct session_env *env);
+
+/* False once it is certain that it is not HTTP: it is to be closed then. */
+static inline bool session_may_be_http(const struct session *s)
+{
+    return s->exchange.verdict != EXCHANGE_NOT_HTTP;
+}
