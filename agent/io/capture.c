@@ -1,0 +1,390 @@
+/*
+ * A TPACKET_V3 ring. The kernel fills blocks of packets and hands each over
+ * when it is full, or has been open for its timeout with a packet in it.
+ *
+ * A device whose link header is that of Ethernet, or none, is read with its
+ * link header (SOCK_RAW). Only then does the kernel tell the segment size of
+ * super-packets: struct virtio_net_hdr lies before each frame. Other devices
+ * are read without (SOCK_DGRAM), and a super-packet of theirs is one packet, for
+ * the filter too.
+ *
+ * Losses are what the filter counted and the reader has not seen. A packet that
+ * is counted may be on its way in the block that the kernel has still open. So
+ * counts are compared only when they are older than SETTLE_NS and the reader
+ * has found the ring empty since: what was on its way then has been seen, or
+ * was lost. What has been seen later makes the difference too small, never too
+ * large.
+ */
+#include "io/capture.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/virtio_net.h>
+#include <net/if_arp.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "core/vlan.h"
+#include "io/filter.h"
+#include "io/netif.h"
+
+enum {
+    BLOCK_BYTES = 512 << 10, /* the largest super-packet fits in */
+    BLOCKS_MIN = 4,
+    FRAME_BYTES = 2048, /* must divide a block, says nothing else here */
+    RETIRE_MS = 20,     /* the kernel's timer looks twice before it hands a block over */
+    SETTLE_MS = 5 * RETIRE_MS,
+    VLAN_ID_MASK = 0xfff,
+};
+
+static const uint64_t NS_PER_MS = 1000000;
+static const uint64_t SETTLE_NS = SETTLE_MS * NS_PER_MS;
+
+struct capture {
+    int fd;
+    struct filter *filter;
+    bool raw; /* SOCK_RAW: with link header, and struct virtio_net_hdr */
+    uint32_t link_header_bytes;
+
+    uint8_t *ring;
+    unsigned block_count;
+    unsigned block_next; /* to be read */
+
+    uint64_t empty_ns; /* when the ring was last seen empty */
+    uint64_t stopped_ns;
+    bool drained;
+    struct filter_counts counted; /* by the filter, at counted_ns */
+    uint64_t counted_ns;
+    struct filter_counts charged; /* as lost, so far */
+};
+
+static uint64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 * NS_PER_MS + (uint64_t)now.tv_nsec;
+}
+
+static int set_option(const struct capture *c, int option, const void *value, socklen_t size)
+{
+    return setsockopt(c->fd, SOL_PACKET, option, value, size) < 0 ? -errno : 0;
+}
+
+static int set_int(const struct capture *c, int option, int value)
+{
+    return set_option(c, option, &value, sizeof(value));
+}
+
+/* Decide how the frames of @netif are read. */
+static void choose_form(struct capture *c, const struct netif *netif)
+{
+    switch (netif->type) {
+    case ARPHRD_ETHER:
+    case ARPHRD_LOOPBACK:
+        c->raw = true;
+        c->link_header_bytes = ETH_HLEN;
+        break;
+    case ARPHRD_NONE:
+    case ARPHRD_PPP:
+    case ARPHRD_RAWIP:
+    case ARPHRD_SIT:
+    case ARPHRD_TUNNEL:
+    case ARPHRD_TUNNEL6:
+        c->raw = true;
+        break;
+    default:
+        log_debug("%s: link type %u, super-packets count as one packet", netif->name, netif->type);
+    }
+}
+
+static int filter_attach(struct capture *c, const struct port_set *ports)
+{
+    int r = filter_open(&c->filter, &(struct filter_options){
+                                        .link_header_bytes = c->link_header_bytes,
+                                        .super_packets = c->raw,
+                                        .ports = ports,
+                                    });
+    if (r < 0)
+        return r;
+    int program_fd = filter_fd(c->filter);
+    if (setsockopt(c->fd, SOL_SOCKET, SO_ATTACH_BPF, &program_fd, sizeof(program_fd)) < 0)
+        return -errno;
+    return 0;
+}
+
+static int ring_map(struct capture *c, uint32_t ring_bytes)
+{
+    c->block_count = MAX(ring_bytes / BLOCK_BYTES, (uint32_t)BLOCKS_MIN);
+    struct tpacket_req3 request = {
+        .tp_block_size = BLOCK_BYTES,
+        .tp_block_nr = c->block_count,
+        .tp_frame_size = FRAME_BYTES,
+        .tp_frame_nr = BLOCK_BYTES / FRAME_BYTES * c->block_count,
+        .tp_retire_blk_tov = RETIRE_MS,
+    };
+    int r = set_option(c, PACKET_RX_RING, &request, sizeof(request));
+    if (r < 0)
+        return r;
+    void *ring = mmap(NULL, (size_t)BLOCK_BYTES * c->block_count, PROT_READ | PROT_WRITE,
+                      MAP_SHARED, c->fd, 0);
+    if (ring == MAP_FAILED)
+        return -errno;
+    c->ring = ring;
+    return 0;
+}
+
+/* The options come in the order in which the kernel wants them. */
+static int ring_open(struct capture *c, uint32_t ring_bytes)
+{
+    int r = set_int(c, PACKET_VERSION, TPACKET_V3);
+    if (r == 0 && c->raw)
+        r = set_int(c, PACKET_VNET_HDR, 1);
+    return r == 0 ? ring_map(c, ring_bytes) : r;
+}
+
+static int bind_to(struct capture *c, const struct netif *netif)
+{
+    struct sockaddr_ll address = {
+        .sll_family = AF_PACKET,
+        .sll_protocol = htons(ETH_P_ALL),
+        .sll_ifindex = netif->index,
+    };
+    return bind(c->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+}
+
+int capture_open(struct capture **out, const struct capture_options *options)
+{
+    struct netif netif;
+    int r = netif_find(&netif, options->interface);
+    if (r < 0)
+        return r;
+    if (!netif.up)
+        return -ENETDOWN;
+
+    AUTO(capture_close) struct capture *c = calloc(1, sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    choose_form(c, &netif);
+
+    /* Protocol 0: the socket stays deaf until bind(), when all is in place. */
+    c->fd = socket(AF_PACKET, (c->raw ? SOCK_RAW : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (c->fd < 0)
+        return -errno;
+    r = filter_attach(c, options->ports);
+    if (r == 0)
+        r = ring_open(c, options->ring_bytes);
+    /* On loopback each packet goes out and comes in. Linux 4.20. */
+    if (r == 0 && netif.type == ARPHRD_LOOPBACK)
+        r = set_int(c, PACKET_IGNORE_OUTGOING, 1);
+    c->counted_ns = clock_ns();
+    if (r == 0)
+        r = bind_to(c, &netif);
+    if (r < 0)
+        return r;
+    *out = TAKE(c);
+    return 0;
+}
+
+struct capture *capture_close(struct capture *c)
+{
+    if (!c)
+        return NULL;
+    if (c->ring)
+        munmap(c->ring, (size_t)BLOCK_BYTES * c->block_count);
+    if (c->fd >= 0)
+        close(c->fd);
+    filter_close(c->filter);
+    free(c);
+    return NULL;
+}
+
+int capture_fd(const struct capture *c)
+{
+    return c->fd;
+}
+
+/*
+ * Take off the tags that are in the data. The link header names the first, and
+ * is right both ways: the network offset and the protocol that the kernel tells
+ * contradict each other for outgoing frames with tags.
+ */
+static void take_tags(const struct capture *c, struct frame *f)
+{
+    if (c->link_header_bytes) {
+        __be16 type;
+        memcpy(&type, f->data.data - sizeof(type), sizeof(type));
+        f->ethertype = ntohs(type);
+        for (int i = 0; i < VLAN_TAGS_MAX && vlan_take_tag(f); i++)
+            ;
+    }
+    /* The filter lets IP pass, no more: its version tells which. */
+    f->ethertype = 0;
+}
+
+static uint32_t gso_size_of(const struct capture *c, const uint8_t *mac)
+{
+    struct virtio_net_hdr super;
+    if (!c->raw)
+        return 0;
+    memcpy(&super, mac - sizeof(super), sizeof(super));
+    return super.gso_type == VIRTIO_NET_HDR_GSO_NONE ? 0 : super.gso_size;
+}
+
+static void frame_hand_over(const struct capture *c, const struct tpacket3_hdr *header,
+                            capture_frame_fn *fn, void *context)
+{
+    const uint8_t *mac = (const uint8_t *)header + header->tp_mac;
+    if (header->tp_snaplen < c->link_header_bytes)
+        return;
+
+    struct frame f = {
+        .data = bytes_make(mac + c->link_header_bytes, header->tp_snaplen - c->link_header_bytes),
+        .wire_bytes = header->tp_len - c->link_header_bytes,
+        .gso_size = gso_size_of(c, mac),
+        .time_ns = (uint64_t)header->tp_sec * 1000 * NS_PER_MS + header->tp_nsec,
+    };
+    if (header->tp_status & TP_STATUS_VLAN_VALID)
+        f.vlan[0] = header->hv1.tp_vlan_tci & VLAN_ID_MASK;
+    take_tags(c, &f);
+    fn(context, &f);
+}
+
+static struct tpacket_block_desc *block(const struct capture *c, unsigned i)
+{
+    return (struct tpacket_block_desc *)(c->ring + (size_t)i * BLOCK_BYTES);
+}
+
+static bool block_is_ready(const struct tpacket_block_desc *b)
+{
+    return __atomic_load_n(&b->hdr.bh1.block_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER;
+}
+
+static void block_read(const struct capture *c, struct tpacket_block_desc *b, capture_frame_fn *fn,
+                       void *context)
+{
+    const uint8_t *header = (const uint8_t *)b + b->hdr.bh1.offset_to_first_pkt;
+    for (uint32_t n = b->hdr.bh1.num_pkts; n; n--) {
+        const struct tpacket3_hdr *h = (const void *)header;
+        frame_hand_over(c, h, fn, context);
+        header += h->tp_next_offset;
+    }
+    __atomic_store_n(&b->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+}
+
+static int take_error(const struct capture *c)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+        return -errno;
+    return -error;
+}
+
+int capture_read(struct capture *c, unsigned blocks_max, capture_frame_fn *fn, void *context)
+{
+    for (unsigned count = 0; count < blocks_max; count++) {
+        uint64_t now_ns = clock_ns();
+        struct tpacket_block_desc *b = block(c, c->block_next);
+        if (!block_is_ready(b)) {
+            c->empty_ns = now_ns;
+            /* An error keeps the socket readable: it can wait for the next call. */
+            return count ? (int)count : take_error(c);
+        }
+        block_read(c, b, fn, context);
+        c->block_next = (c->block_next + 1) % c->block_count;
+    }
+    return (int)blocks_max;
+}
+
+static int count(struct capture *c)
+{
+    c->counted_ns = clock_ns();
+    return filter_counts(c->filter, &c->counted);
+}
+
+/* What is @counted, not @seen, and not @charged yet. */
+static uint64_t charge(__u64 counted, __u64 seen, __u64 *charged)
+{
+    __u64 lost = counted > seen ? counted - seen : 0;
+    if (lost <= *charged)
+        return 0;
+    __u64 due = lost - *charged;
+    *charged = lost;
+    return due;
+}
+
+static struct filter_count charge_class(struct capture *c, enum filter_class class,
+                                        const struct filter_counts *seen)
+{
+    const struct filter_count *all = &c->counted.of[class];
+    const struct filter_count *some = &seen->of[class];
+    struct filter_count *charged = &c->charged.of[class];
+    return (struct filter_count){
+        .bytes = charge(all->bytes, some->bytes, &charged->bytes),
+        .control = charge(all->control, some->control, &charged->control),
+        .packets = charge(all->packets, some->packets, &charged->packets),
+    };
+}
+
+static struct direction_counts direction_counts_of(struct filter_count c)
+{
+    return (struct direction_counts){
+        .bytes = c.bytes,
+        .control = c.control,
+        .packets = c.packets,
+    };
+}
+
+int capture_settle(struct capture *c, const struct filter_counts *seen, struct engine_lost *lost,
+                   uint64_t *untracked_bytes)
+{
+    /* Reading resets them. */
+    struct tpacket_stats_v3 statistics;
+    socklen_t size = sizeof(statistics);
+    if (getsockopt(c->fd, SOL_PACKET, PACKET_STATISTICS, &statistics, &size) < 0)
+        return -errno;
+    *lost = (struct engine_lost){.ring_drops = statistics.tp_drops};
+    *untracked_bytes = 0;
+
+    if (!c->drained && c->empty_ns < c->counted_ns + SETTLE_NS)
+        return 0;
+    lost->direction[DIRECTION_IN] = direction_counts_of(charge_class(c, FILTER_IN, seen));
+    lost->direction[DIRECTION_OUT] = direction_counts_of(charge_class(c, FILTER_OUT, seen));
+    *untracked_bytes = charge_class(c, FILTER_FRAGMENT, seen).bytes +
+                       charge_class(c, FILTER_MALFORMED, seen).bytes;
+    return count(c);
+}
+
+int capture_stop(struct capture *c)
+{
+    /* Not bind() with protocol 0: to older kernels that means the one it has. */
+    struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+    const struct sock_fprog program = {1, &nothing};
+    if (setsockopt(c->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0)
+        return -errno;
+    c->stopped_ns = clock_ns();
+    return 0;
+}
+
+int capture_drain(struct capture *c, capture_frame_fn *fn, void *context)
+{
+    while (c->empty_ns < c->stopped_ns + SETTLE_NS) {
+        int r = capture_read(c, c->block_count, fn, context);
+        if (r < 0 && r != -ENETDOWN)
+            return r;
+        struct pollfd wait = {.fd = c->fd, .events = POLLIN};
+        poll(&wait, 1, RETIRE_MS);
+    }
+    c->drained = true;
+    return count(c);
+}
