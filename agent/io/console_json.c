@@ -1,0 +1,216 @@
+#include "io/console.h"
+
+#include <arpa/inet.h>
+
+#include "core/packet.h"
+
+/*
+ * Every member is written with a comma behind it; end() turns the last one into
+ * the bracket that closes.
+ */
+static void end(struct text *t, char bracket)
+{
+    if (t->size && t->data[t->size - 1] == ',')
+        t->data[t->size - 1] = bracket;
+    else
+        text_add_char(t, bracket);
+}
+
+static void add_key(struct text *t, const char *key)
+{
+    text_printf(t, "\"%s\":", key);
+}
+
+static void add_number(struct text *t, const char *key, uint64_t number)
+{
+    add_key(t, key);
+    text_add_number(t, number);
+    text_add_char(t, ',');
+}
+
+static void add_seconds(struct text *t, const char *key, uint64_t ns)
+{
+    text_printf(t, "\"%s\":%llu.%06llu,", key, (unsigned long long)(ns / 1000000000),
+                (unsigned long long)(ns % 1000000000 / 1000));
+}
+
+static void add_null(struct text *t, const char *key)
+{
+    text_printf(t, "\"%s\":null,", key);
+}
+
+static void add_bytes(struct text *t, const char *key, struct bytes value)
+{
+    add_key(t, key);
+    text_add_json(t, value);
+    text_add_char(t, ',');
+}
+
+static void add_string(struct text *t, const char *key, const char *value)
+{
+    add_bytes(t, key, bytes_from_string(value));
+}
+
+static void add_bytes_or_null(struct text *t, const char *key, struct bytes value)
+{
+    if (value.data)
+        add_bytes(t, key, value);
+    else
+        add_null(t, key);
+}
+
+static void begin(struct text *t, const char *key, char bracket)
+{
+    add_key(t, key);
+    text_add_char(t, bracket);
+}
+
+static void end_member(struct text *t, char bracket)
+{
+    end(t, bracket);
+    text_add_char(t, ',');
+}
+
+static void add_direction(struct text *t, const char *key, const struct direction_counts *c)
+{
+    begin(t, key, '{');
+#define ADD_MEMBER(name, unit) add_number(t, #name, c->name);
+    DIRECTION_COUNTS(ADD_MEMBER)
+#undef ADD_MEMBER
+    end_member(t, '}');
+}
+
+static void add_replies(struct text *t, const uint64_t replies[static STATUS_CLASSES])
+{
+    begin(t, "replies", '{');
+    for (unsigned i = 0; i < STATUS_CLASSES; i++) {
+        const char key[] = {(char)('1' + i), 'x', 'x', '\0'};
+        add_number(t, key, replies[i]);
+    }
+    end_member(t, '}');
+}
+
+static void add_service(struct text *t, const struct service_name *name,
+                        const struct service_counts *c)
+{
+    text_add_char(t, '{');
+    add_string(t, "name", name->text);
+    add_direction(t, "in", &c->direction[DIRECTION_IN]);
+    add_direction(t, "out", &c->direction[DIRECTION_OUT]);
+    add_number(t, "requests", c->requests);
+    add_replies(t, c->replies);
+    add_number(t, "unanswered", c->unanswered);
+    end_member(t, '}');
+}
+
+static void add_services(struct text *t, struct ledger *l, enum ledger_period period)
+{
+    struct ledger_services s = ledger_services(l, period);
+    begin(t, "services", '[');
+    for (size_t i = 0; i < s.count; i++)
+        add_service(t, &s.services[i]->name, &s.services[i]->counts[period]);
+    end_member(t, ']');
+}
+
+static void add_interface(struct text *t, const struct ledger_interface *i,
+                          enum ledger_period period)
+{
+    const struct interface_counts *c = &i->period[period].counts;
+#define ADD_MEMBER(name) add_number(t, #name, c->name);
+    text_add_char(t, '{');
+    add_string(t, "name", i->name);
+    BALANCE_COUNTS(ADD_MEMBER)
+    add_number(t, "service_bytes", i->period[period].service_bytes);
+    if (period == LEDGER_INTERVAL)
+        add_number(t, "pending_bytes", i->gauges.pending_bytes);
+    ENGINE_COUNTS(ADD_MEMBER)
+    end_member(t, '}');
+#undef ADD_MEMBER
+}
+
+static void add_interfaces(struct text *t, const struct ledger *l, enum ledger_period period)
+{
+    begin(t, "interfaces", '[');
+    for (size_t i = 0; i < ledger_interface_count(l); i++)
+        add_interface(t, ledger_interface(l, i), period);
+    end_member(t, ']');
+}
+
+static void end_line(struct text *t)
+{
+    end(t, '}');
+    text_add_char(t, '\n');
+}
+
+void console_json_interval(struct text *t, struct ledger *l, const struct console_moment *now)
+{
+    text_add_char(t, '{');
+    add_seconds(t, "time", now->time_ns);
+    add_seconds(t, "seconds", now->interval_ns);
+    add_services(t, l, LEDGER_INTERVAL);
+    add_interfaces(t, l, LEDGER_INTERVAL);
+    end_line(t);
+}
+
+void console_json_final(struct text *t, struct ledger *l, const struct console_moment *now)
+{
+    text_add_string(t, "{\"final\":true,");
+    add_seconds(t, "seconds", now->elapsed_ns);
+    add_services(t, l, LEDGER_TOTAL);
+    add_interfaces(t, l, LEDGER_TOTAL);
+    end_line(t);
+}
+
+/* "192.0.2.1:80", "[2001:db8::1]:80" */
+static void add_address(struct text *t, const char *key, const struct address *a)
+{
+    char text[INET6_ADDRSTRLEN];
+    bool ipv4 = packet_address_is_ipv4(a->address);
+    if (ipv4)
+        inet_ntop(AF_INET, a->address + 12, text, sizeof(text));
+    else
+        inet_ntop(AF_INET6, a->address, text, sizeof(text));
+    text_printf(t, ipv4 ? "\"%s\":\"%s:%u\"," : "\"%s\":\"[%s]:%u\",", key, text, ntohs(a->port));
+}
+
+static void add_transaction_direction(struct text *t, const char *key,
+                                      const struct transaction_seen *x, enum direction d)
+{
+    begin(t, key, '{');
+    add_number(t, "bytes", x->direction[d].ip_bytes);
+    add_number(t, "payload", x->direction[d].payload_bytes);
+    end_member(t, '}');
+}
+
+static void add_interim(struct text *t, const struct transaction_seen *x)
+{
+    begin(t, "interim", '[');
+    for (unsigned i = 0; i < MIN(x->interim_count, (unsigned)INTERIM_MAX); i++)
+        text_printf(t, "%u,", x->interim[i]);
+    end_member(t, ']');
+}
+
+void console_transaction(struct text *t, const struct transaction_seen *x, const char *interface)
+{
+    text_add_char(t, '{');
+    add_seconds(t, "time", x->time_ns);
+    add_string(t, "interface", interface);
+    add_address(t, "client", &x->client);
+    add_address(t, "server", &x->server);
+    add_string(t, "service", x->service->text);
+    add_bytes_or_null(t, "method", x->method);
+    add_bytes_or_null(t, "host", x->host);
+    add_bytes_or_null(t, "target", x->target);
+    if (x->status)
+        add_number(t, "status", x->status);
+    else
+        add_null(t, "status");
+    add_interim(t, x);
+    if (x->has_ttfb)
+        add_seconds(t, "ttfb", x->ttfb_ns);
+    else
+        add_null(t, "ttfb");
+    add_transaction_direction(t, "in", x, DIRECTION_IN);
+    add_transaction_direction(t, "out", x, DIRECTION_OUT);
+    end_line(t);
+}
