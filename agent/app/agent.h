@@ -1,0 +1,32 @@
+/*
+ * The agent that watches interfaces: main thread and workers.
+ *
+ * Units    nanoseconds, bytes
+ * Owns     nothing beyond the call
+ * Threads  the main thread; starts the workers and ends them
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "app/watch_list.h"
+#include "core/engine.h"
+#include "io/console.h"
+
+struct agent_options {
+    const struct watch_list *interfaces;
+    struct engine_options
+        engine;          /* for each of them; its number, ports and observer are not read */
+    uint32_t ring_bytes; /* for each of them, 0: by their number */
+    unsigned workers;
+    enum console_form form;
+    uint64_t interval_ns;
+};
+
+/**
+ * Watch until SIGINT or SIGTERM, print, and say on the log what goes wrong. A
+ * second signal ends the process at once.
+ *
+ * Returns the exit status of the process.
+ */
+int agent_run(const struct agent_options *options);

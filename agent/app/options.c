@@ -1,0 +1,182 @@
+#include "app/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPTION_PRINT = 0x100, OPTION_INTERVAL };
+
+static const double INTERVAL_MIN_S = 0.1;
+static const double INTERVAL_MAX_S = 86400;
+
+static const char SHORT_OPTIONS[] = ":c:i:r:tvVh";
+
+static const struct option LONG_OPTIONS[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"interface", required_argument, NULL, 'i'},
+    {"read", required_argument, NULL, 'r'},
+    {"test", no_argument, NULL, 't'},
+    {"print", required_argument, NULL, OPTION_PRINT},
+    {"interval", required_argument, NULL, OPTION_INTERVAL},
+    {"verbose", no_argument, NULL, 'v'},
+    {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+static const char HELP[] =
+    "usage: httpacct [-c FILE] [-i IF]... [-r FILE] [-t]\n"
+    "                [--print table|events|transactions|json] [--interval S]\n"
+    "                [-v] [-V] [-h]\n"
+    "\n"
+    "Counts the bytes that each HTTP service receives and sends, from packets.\n"
+    "\n"
+    "  -c, --config FILE   Read FILE; without -c " HTTPACCT_CONFIG_FILE ", if it exists.\n"
+    "  -i, --interface IF  Watch IF, once for each interface. Takes the place of the\n"
+    "                      config's interfaces, but keeps the ports the config has for IF.\n"
+    "                      Without -i: the config's, or else every interface that is up.\n"
+    "  -r, --read FILE     Read a capture file (pcap or pcapng; - is standard input) and\n"
+    "                      print its totals. Needs no rights. Time is the capture's. Every\n"
+    "                      TCP port counts; with -i IF, the ports the config has for IF.\n"
+    "  -t, --test          Check the config and say what is wrong with it.\n"
+    "      --print FORM    What to print on standard output:\n"
+    "                        table         services, sorted by bytes; the default on a\n"
+    "                                      terminal\n"
+    "                        json          an object a line: what moved in each interval,\n"
+    "                                      totals at the end; the default elsewhere\n"
+    "                        events        each request and reply when it has ended\n"
+    "                        transactions  an object for each request and its reply\n"
+    "      --interval S    Seconds between tables or JSON lines, 0.1 to 86400. Default: 1\n"
+    "                      for a table on a terminal, else 10. With -r: none, only totals.\n"
+    "  -v, --verbose       Say more on standard error.\n"
+    "  -V, --version       Print the version.\n"
+    "  -h, --help          Print this.\n"
+    "\n"
+    "SIGINT or SIGTERM ends it, with the totals.\n"
+    "Exit status: 0 done, 1 failed, 2 the command line is wrong.\n";
+
+const char *options_help(void)
+{
+    return HELP;
+}
+
+static bool parse_form(const char *text, struct options *o, struct options_error *error)
+{
+    o->has_form = console_form_find(&o->form, text);
+    if (o->has_form)
+        return true;
+    snprintf(error->message, sizeof(error->message),
+             "--print '%s': use table, json, events or transactions", text);
+    return false;
+}
+
+static bool parse_interval(const char *text, struct options *o, struct options_error *error)
+{
+    /* strtod would also take "inf", "0x5" and " 5". */
+    bool plain = *text && strspn(text, "0123456789.") == strlen(text);
+    char *end = NULL;
+    double seconds = plain ? strtod(text, &end) : 0;
+    if (!plain || *end || seconds < INTERVAL_MIN_S || seconds > INTERVAL_MAX_S) {
+        snprintf(error->message, sizeof(error->message),
+                 "--interval '%s': use a number of seconds from 0.1 to 86400", text);
+        return false;
+    }
+    o->interval_ns = (uint64_t)(seconds * 1e9 + 0.5);
+    return true;
+}
+
+static bool add_interface(const char *name, struct options *o, struct options_error *error)
+{
+    if (o->interface_count == OPTIONS_INTERFACES_MAX) {
+        snprintf(error->message, sizeof(error->message), "at most %d times -i",
+                 OPTIONS_INTERFACES_MAX);
+        return false;
+    }
+    for (unsigned i = 0; i < o->interface_count; i++) {
+        if (strcmp(o->interfaces[i], name) == 0) {
+            snprintf(error->message, sizeof(error->message), "-i %s is given twice", name);
+            return false;
+        }
+    }
+    o->interfaces[o->interface_count++] = name;
+    return true;
+}
+
+static bool set_file(const char **file, char letter, const char *path, struct options_error *error)
+{
+    if (*file) {
+        snprintf(error->message, sizeof(error->message),
+                 "-%c is given twice: '%s' and '%s'; use one", letter, *file, path);
+        return false;
+    }
+    *file = path;
+    return true;
+}
+
+/* @option is '?' or ':', @text as the user wrote it. */
+static void describe_bad_option(int option, const char *text, struct options_error *error)
+{
+    char letter[3] = {'-', (char)optopt, '\0'};
+    /* A short option may stand in a group, so its own letter names it better. */
+    const char *name =
+        optopt > 0 && optopt < OPTION_PRINT && strncmp(text, "--", 2) != 0 ? letter : text;
+    snprintf(error->message, sizeof(error->message), "%s '%s': see httpacct --help",
+             option == ':' ? "missing value after" : "unknown option", name);
+}
+
+enum options_outcome options_parse(struct options *o, int argc, char **argv,
+                                   struct options_error *error)
+{
+    *o = (struct options){0};
+    opterr = 0;
+    optind = 0; /* glibc: start over */
+
+    int option;
+    while ((option = getopt_long(argc, argv, SHORT_OPTIONS, LONG_OPTIONS, NULL)) != -1) {
+        bool good = true;
+        switch (option) {
+        case 'c':
+            good = set_file(&o->config, 'c', optarg, error);
+            break;
+        case 'r':
+            good = set_file(&o->read, 'r', optarg, error);
+            break;
+        case 'i':
+            good = add_interface(optarg, o, error);
+            break;
+        case 't':
+            o->test = true;
+            break;
+        case OPTION_PRINT:
+            good = parse_form(optarg, o, error);
+            break;
+        case OPTION_INTERVAL:
+            good = parse_interval(optarg, o, error);
+            break;
+        case 'v':
+            o->verbose = true;
+            break;
+        case 'V':
+            return OPTIONS_VERSION;
+        case 'h':
+            return OPTIONS_HELP;
+        default:
+            describe_bad_option(option, argv[optind - 1], error);
+            return OPTIONS_WRONG;
+        }
+        if (!good)
+            return OPTIONS_WRONG;
+    }
+
+    if (optind < argc) {
+        snprintf(error->message, sizeof(error->message), "unexpected '%s': see httpacct --help",
+                 argv[optind]);
+        return OPTIONS_WRONG;
+    }
+    if (o->read && o->interface_count > 1) {
+        snprintf(error->message, sizeof(error->message), "-r takes at most one -i");
+        return OPTIONS_WRONG;
+    }
+    return OPTIONS_RUN;
+}

@@ -1,0 +1,44 @@
+/*
+ * The command line.
+ *
+ * Units    nanoseconds
+ * Owns     nothing: all strings are those of argv
+ * Threads  one at a time (getopt_long)
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "io/console.h"
+
+enum { OPTIONS_INTERFACES_MAX = 256 };
+
+struct options {
+    const char *config; /* NULL: the default file, if there is one */
+    const char *read;   /* capture file; NULL: watch interfaces */
+    const char *interfaces[OPTIONS_INTERFACES_MAX];
+    unsigned interface_count;
+    bool test;
+    bool verbose;
+    bool has_form; /* else form is not filled */
+    enum console_form form;
+    uint64_t interval_ns; /* 0: not given */
+};
+
+struct options_error {
+    char message[256];
+};
+
+enum options_outcome {
+    OPTIONS_RUN,     /* @o is filled */
+    OPTIONS_HELP,    /* -h: print options_help() */
+    OPTIONS_VERSION, /* -V */
+    OPTIONS_WRONG,   /* @error says what to do, in one line */
+};
+
+enum options_outcome options_parse(struct options *o, int argc, char **argv,
+                                   struct options_error *error);
+
+/* What -h prints. */
+const char *options_help(void);

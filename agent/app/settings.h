@@ -1,0 +1,53 @@
+/*
+ * What the operator wants: the config file, read and checked whole.
+ *
+ * Units    bytes, nanoseconds, ports in host order
+ * Owns     all that it points to
+ * Threads  immutable once made: any number of readers
+ */
+#pragma once
+
+#include <net/if.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "base/text.h"
+#include "core/port_set.h"
+#include "core/rule.h"
+
+struct settings_interface {
+    char name[IF_NAMESIZE];
+    struct port_set ports;
+};
+
+struct settings {
+    size_t interface_count; /* 0: every interface that is up */
+    struct settings_interface *interfaces;
+    size_t rule_count;
+    struct rule_options *rules;
+    struct rule_set *rule_set; /* the rules, compiled; never NULL */
+    struct {
+        uint64_t timeout_ns;
+        uint32_t max;
+    } sessions;
+    uint32_t services_max;
+    uint32_t ring_bytes; /* of each interface, 0: by their number */
+    uint32_t workers;    /* threads that the interfaces are spread over */
+};
+
+/**
+ * Read the file @path.
+ *
+ * Returns -EINVAL for a file with an error, another -errno for one that can't be
+ * read. But for -ENOMEM, @error gets one line that says what is wrong, without
+ * its end: "FILE:LINE: ..." where it is about a line. Included files are called
+ * as @include calls them.
+ */
+int settings_load(struct settings **out, const char *path, struct text *error);
+
+/* What holds without a file, or with an empty one. */
+int settings_default(struct settings **out);
+
+struct settings *settings_free(struct settings *s);
+AUTO_DEFINE(struct settings, settings_free)

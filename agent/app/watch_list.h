@@ -1,0 +1,35 @@
+/*
+ * Which interfaces to watch, and which ports of each.
+ *
+ * Owns     itself; borrows the settings' ports
+ * Threads  immutable
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "app/settings.h"
+#include "base/macros.h"
+#include "core/port_set.h"
+
+struct watch_list {
+    bool found; /* nobody named them: they are those that were up */
+    size_t count;
+    struct {
+        char *name;
+        const struct port_set *ports;
+    } interfaces[];
+};
+
+/**
+ * The @count interfaces called @names; without any, those of @s; without any
+ * there either, all that are up. Named ones need not exist.
+ */
+int watch_list_new(struct watch_list **out, const char *const *names, size_t count,
+                   const struct settings *s);
+struct watch_list *watch_list_free(struct watch_list *l);
+AUTO_DEFINE(struct watch_list, watch_list_free)
+
+/* The ports that @s has for @interface; an empty set, which watches all, if it has none. */
+const struct port_set *watch_list_ports(const struct settings *s, const char *interface);
