@@ -1,0 +1,377 @@
+#include "app/settings.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+/* Tests run in a directory of their own. */
+static char directory[] = "/tmp/test_settings.XXXXXX";
+
+#define MAIN "httpacct.conf"
+
+static void write_file(const char *name, struct bytes content)
+{
+    FILE *file = fopen(name, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(content.data, 1, content.size, file), content.size);
+    assert_int_equal(fclose(file), 0);
+}
+
+static struct settings *loaded_file(const char *path)
+{
+    AUTO(text_deinit) struct text error = {0};
+    struct settings *s = NULL;
+    if (settings_load(&s, path, &error) < 0)
+        fail_msg("%s", error.data);
+    return s;
+}
+
+static struct settings *loaded(const char *content)
+{
+    write_file(MAIN, bytes_from_string(content));
+    return loaded_file(MAIN);
+}
+
+static void assert_file_fails(const char *path, int error, const char *message)
+{
+    AUTO(text_deinit) struct text text = {0};
+    struct settings *s = NULL;
+    assert_int_equal(settings_load(&s, path, &text), error);
+    assert_null(s);
+    assert_string_equal(text.data, message);
+}
+
+/* @content is wrong, @message says it after the file's name. */
+static void assert_error(const char *content, const char *message)
+{
+    char whole[1024];
+    snprintf(whole, sizeof(whole), MAIN ":%s", message);
+    write_file(MAIN, bytes_from_string(content));
+    assert_file_fails(MAIN, -EINVAL, whole);
+}
+
+static void assert_defaults(const struct settings *s)
+{
+    assert_int_equal(s->interface_count, 0);
+    assert_int_equal(s->rule_count, 0);
+    assert_non_null(s->rule_set);
+    assert_int_equal(s->sessions.timeout_ns, UINT64_C(121000000000));
+    assert_int_equal(s->sessions.max, 65536);
+    assert_int_equal(s->services_max, 1000);
+    assert_int_equal(s->ring_bytes, 0);
+    assert_int_equal(s->workers, 1);
+}
+
+static void there_are_defaults(void **state)
+{
+    (void)state;
+    AUTO(settings_free) struct settings *s = NULL;
+    assert_int_equal(settings_default(&s), 0);
+    assert_defaults(s);
+}
+
+static void an_empty_file_has_the_defaults(void **state)
+{
+    (void)state;
+    AUTO(settings_free) struct settings *empty = loaded("");
+    AUTO(settings_free)
+    struct settings *lists = loaded("interfaces = ( ); rules = ( ); sessions = { };");
+    assert_defaults(empty);
+    assert_defaults(lists);
+}
+
+static void the_installed_file_has_the_defaults(void **state)
+{
+    (void)state;
+    AUTO(settings_free) struct settings *s = loaded_file(HTTPACCT_SOURCE_DIR "/conf/httpacct.conf");
+    assert_defaults(s);
+}
+
+/* The examples in its comments hold as well. */
+static void the_installed_files_examples_load(void **state)
+{
+    (void)state;
+    FILE *file = fopen(HTTPACCT_SOURCE_DIR "/conf/httpacct.conf", "r");
+    assert_non_null(file);
+    AUTO(text_deinit) struct text examples = {0};
+    char line[256];
+    bool inside = false; /* from "#name = (" to "#);" */
+    while (fgets(line, sizeof(line), file)) {
+        inside = inside || (line[0] == '#' && isalpha((unsigned char)line[1]));
+        if (inside)
+            text_add_string(&examples, line + 1);
+        inside = inside && strcmp(line, "#);\n") != 0;
+    }
+    fclose(file);
+    AUTO(settings_free) struct settings *s = loaded(examples.data);
+    assert_int_equal(s->interface_count, 2);
+    assert_int_equal(s->rule_count, 7);
+}
+
+static void all_keys_are_read(void **state)
+{
+    (void)state;
+    AUTO(settings_free)
+    struct settings *s = loaded(
+        "interfaces = ( { name = \"eth0\"; ports = [ 80, 65535 ]; },\n"
+        "               { name = \"exactly15bytes.\"; ports = ( 1 ); }, { name = \"lo\" } );\n"
+        "rules = ( { query = \"s\"; },\n"
+        "          { host = \"*.b\"; path = \"/img\"; service = \"images\"; } );\n"
+        "sessions = { timeout = 86400; max = 0x10; };\n"
+        "services = { max = 7L; };\n"
+        "ring = { size = 1024; };\n"
+        "workers = 64;\n");
+    assert_int_equal(s->interface_count, 3);
+    assert_string_equal(s->interfaces[0].name, "eth0");
+    assert_int_equal(s->interfaces[0].ports.count, 2);
+    assert_true(port_set_has(&s->interfaces[0].ports, 80));
+    assert_true(port_set_has(&s->interfaces[0].ports, 65535));
+    assert_string_equal(s->interfaces[1].name, "exactly15bytes.");
+    assert_true(port_set_has(&s->interfaces[1].ports, 1));
+    assert_int_equal(s->interfaces[2].ports.count, 0);
+
+    assert_int_equal(s->rule_count, 2);
+    assert_string_equal(s->rules[0].query, "s");
+    assert_null(s->rules[0].path);
+    assert_string_equal(s->rules[1].host, "*.b");
+    assert_string_equal(s->rules[1].path, "/img");
+    assert_string_equal(s->rules[1].service, "images");
+    struct service_name name;
+    struct rule_request request = {.target = BYTES("http://a.b/img/1"), .host = BYTES("")};
+    assert_int_equal(rule_set_match(s->rule_set, &request, &name), 1);
+    assert_string_equal(name.text, "images");
+
+    assert_int_equal(s->sessions.timeout_ns, UINT64_C(86400000000000));
+    assert_int_equal(s->sessions.max, 16);
+    assert_int_equal(s->services_max, 7);
+    assert_int_equal(s->ring_bytes, 1 << 30);
+    assert_int_equal(s->workers, 64);
+}
+
+static void unknown_keys_are_errors_at_any_depth(void **state)
+{
+    (void)state;
+    assert_error("workers = 1;\nworker = 2;\n", "2: unknown key: \"worker\"");
+    assert_error("sessions = {\n  timeot = 5;\n};", "2: unknown key: \"timeot\"");
+    assert_error("interfaces = ( { name = \"lo\"; },\n { port = 1; } );",
+                 "2: unknown key: \"port\"");
+    assert_error("rules = (\n{ query = \"s\";\nquerry = \"t\"; } );", "3: unknown key: \"querry\"");
+}
+
+static void syntax_errors_have_their_line(void **state)
+{
+    (void)state;
+    assert_error("workers = 1;\nring 2;\n", "2: syntax error");
+    assert_error("workers = \"open\n", "2: syntax error");
+    assert_error("rules = ( { query = \"s\"; }, );", "1: syntax error");
+    assert_error("workers = 1;\nworkers = 1;\n", "2: duplicate setting name");
+    assert_error("sessions = { max = 1;\nmax = 1; };\n", "2: duplicate setting name");
+}
+
+static void wrong_types_are_errors(void **state)
+{
+    (void)state;
+    assert_error("\nworkers = \"2\";", "2: workers must be a whole number from 1 to 64, not \"2\"");
+    assert_error("workers = 2.5;", "1: workers must be a whole number from 1 to 64, not 2.5");
+    assert_error("workers = true;", "1: workers must be a whole number from 1 to 64, not true");
+    assert_error("workers = [ 1 ];",
+                 "1: workers must be a whole number from 1 to 64, not an array [ ]");
+    assert_error("sessions = 121;", "1: sessions must be a group { }, not 121");
+    assert_error("rules = { query = \"s\"; };",
+                 "1: rules must be a list ( ) of groups { }, not a group { }");
+    assert_error("rules = (\n\"s\" );", "2: each of rules must be a group { }, not \"s\"");
+    assert_error("rules = ( { query = 5; } );", "1: query must be a string, not 5");
+    assert_error("interfaces = [ \"lo\" ];",
+                 "1: interfaces must be a list ( ) of groups { }, not an array [ ]");
+    assert_error("interfaces = ( \"a\\x1b\" );",
+                 "1: each of interfaces must be a group { }, not \"a\\x1b\"");
+    assert_error("interfaces = ( { name = \"lo\"; ports = 80; } );",
+                 "1: ports must be an array [ ] of ports, not 80");
+}
+
+static void numbers_out_of_range_are_errors(void **state)
+{
+    (void)state;
+    assert_error("workers = 0;", "1: workers must be a whole number from 1 to 64, not 0");
+    assert_error("workers = -1;", "1: workers must be a whole number from 1 to 64, not -1");
+    assert_error("workers = 65;", "1: workers must be a whole number from 1 to 64, not 65");
+    assert_error("sessions = { timeout = 86401; };",
+                 "1: timeout must be a whole number from 1 to 86400, not 86401");
+    assert_error("sessions = { max = 16777217; };",
+                 "1: max must be a whole number from 1 to 16777216, not 16777217");
+    assert_error("services = { max = 1000001; };",
+                 "1: max must be a whole number from 1 to 1000000, not 1000001");
+    assert_error("ring = { size = 1025; };",
+                 "1: size must be a whole number from 1 to 1024, not 1025");
+    assert_error("ring = { size = 10000000000L; };",
+                 "1: size must be a whole number from 1 to 1024, not 10000000000");
+    assert_error("interfaces = ( { name = \"lo\"; ports = [ 80,\n65536 ]; } );",
+                 "2: each of ports must be a whole number from 1 to 65535, not 65536");
+}
+
+static void numbers_that_would_wrap_are_errors(void **state)
+{
+    (void)state;
+    assert_error("workers = 4294967297;", "1: number is too large: 4294967297");
+    assert_error("workers\n=\n10000000000;", "3: number is too large: 10000000000");
+    assert_error("workers = 0x100000001;", "1: number is too large: 0x100000001");
+    assert_error("workers = 0x10000000000000001L;", "1: number is too large: 0x10000000000000001");
+    assert_error("workers = 18446744073709551617L;",
+                 "1: number is too large: 18446744073709551617");
+    assert_error("interfaces = ( { name = \"lo\"; ports = [ 80,\n\n 4294967376 ]; } );",
+                 "3: number is too large: 4294967376");
+}
+
+/* Where there is no number, and where lines are. */
+static void large_numbers_elsewhere_are_none(void **state)
+{
+    (void)state;
+    AUTO(settings_free)
+    struct settings *s =
+        loaded("# 99999999999\n// 99999999999 \"\n/* 99999999999\n\" */\n"
+               "rules = ( { query = \"x99999999999 99999999999 # \\\" 99999999999\"; } );\n");
+    assert_string_equal(s->rules[0].query, "x99999999999 99999999999 # \" 99999999999");
+    assert_error("/* \n */ a99999999999 = 99999999999.5;", "2: unknown key: \"a99999999999\"");
+    assert_error("/*\n*/ // \n# \"\n workers = \"\n\\\"\"; workers = 99999999999;",
+                 "5: number is too large: 99999999999");
+}
+
+static void nuls_are_errors(void **state)
+{
+    (void)state;
+    assert_error("\nrules = ( { query = \"s\\x00t\"; } );", "2: NUL in a string: \\x00");
+    write_file(MAIN, BYTES("workers = 1;\n\0workers = 2;"));
+    assert_file_fails(MAIN, -EINVAL, MAIN ":2: NUL in the file: \\x00");
+}
+
+static void interfaces_are_checked(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"", "sixteencharacter", "a/b", "a b", "a:1"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        char content[256], message[256];
+        snprintf(content, sizeof(content), "interfaces = ( { name = \"%s\"; } );", names[i]);
+        snprintf(message, sizeof(message),
+                 "1: name must be a string of 1 to 15 characters without blank, \"/\" and \":\", "
+                 "not \"%s\"",
+                 names[i]);
+        assert_error(content, message);
+    }
+    assert_error("interfaces = (\n{ ports = [ 80 ]; } );", "2: each of interfaces needs a name");
+    assert_error("interfaces = ( { name = \"lo\"; },\n{ name = \"lo\"; } );",
+                 "2: interface is listed twice: \"lo\"");
+    assert_error("interfaces = ( { name = \"lo\"; ports = [ 80,\n80 ]; } );",
+                 "2: port is listed twice: 80");
+}
+
+static void rule_errors_have_the_rules_line(void **state)
+{
+    (void)state;
+    assert_error("rules = (\n{ query = \"s\"; },\n{ path = \"api\"; service = \"x\"; } );",
+                 "3: path does not begin with \"/\": \"api\"");
+    assert_error("rules = (\n{ query = \"s\"; },\n{ query = \"s\"; path = \"/\"; } );",
+                 "3: rule that never matches, for rule 1 takes all it would: "
+                 "{ query = \"s\"; path = \"/\"; }");
+    assert_error("rules = (\n{ } );", "2: rule without service, query or {service}: { }");
+    assert_error("rules = ( { service = \"_other\"; } );",
+                 "1: service is not 1 to 64 of \"A-Za-z0-9._-\", or looks like one of the agent's "
+                 "own: \"_other\"");
+}
+
+static void lines_past_16_bits_are_right(void **state)
+{
+    (void)state;
+    AUTO(text_deinit) struct text content = {0};
+    for (int i = 0; i < 70000; i++)
+        text_add_char(&content, '\n');
+    text_add_string(&content, "worker = 1;");
+    assert_error(content.data, "70001: unknown key: \"worker\"");
+}
+
+static void includes_are_relative_to_the_main_file(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir("sub", 0700), 0);
+    write_file("sub/main.conf", BYTES("@include \"more.conf\"\nservices = { max = 5; };\n"));
+    write_file("sub/more.conf", BYTES("workers = 3;\n"));
+    AUTO(settings_free) struct settings *s = loaded_file("sub/main.conf");
+    assert_int_equal(s->workers, 3);
+    assert_int_equal(s->services_max, 5);
+
+    write_file("sub/more.conf", BYTES("workers = 3;\nworkers = 4294967297;\n"));
+    assert_file_fails("sub/main.conf", -EINVAL, "more.conf:2: number is too large: 4294967297");
+    write_file("sub/more.conf", BYTES("workers = 1;\nworkers = 1;"));
+    assert_file_fails("sub/main.conf", -EINVAL, "more.conf:2: duplicate setting name");
+    write_file("sub/more.conf", BYTES("@include \"more.conf\"\n"));
+    assert_file_fails("sub/main.conf", -EINVAL, "more.conf:1: include file nesting too deep");
+}
+
+static void includes_that_cannot_be_read_are_errors(void **state)
+{
+    (void)state;
+    write_file(MAIN, BYTES("\n@include \"missing.conf\"\n"));
+    assert_file_fails(MAIN, -ENOENT,
+                      MAIN ":2: cannot read \"missing.conf\": No such file or directory");
+    write_file(MAIN, BYTES("@include \".\"\n"));
+    assert_file_fails(MAIN, -EINVAL, MAIN ":1: cannot read \".\": not a regular file");
+    assert_error("@include \"/etc/hostname\"\n",
+                 "1: @include needs a path relative to the main file, without backslash: "
+                 "/etc/hostname");
+}
+
+static void files_that_cannot_be_read_are_errors(void **state)
+{
+    (void)state;
+    assert_file_fails("missing.conf", -ENOENT,
+                      "cannot read \"missing.conf\": No such file or directory");
+    assert_file_fails("/", -EINVAL, "cannot read \"/\": not a regular file");
+    assert_file_fails("/dev/null", -EINVAL, "cannot read \"/dev/null\": not a regular file");
+}
+
+static int enter_directory(void **state)
+{
+    (void)state;
+    return !mkdtemp(directory) || chdir(directory) < 0;
+}
+
+static int remove_directory(void **state)
+{
+    (void)state;
+    unlink("sub/main.conf");
+    unlink("sub/more.conf");
+    rmdir("sub");
+    unlink(MAIN);
+    return chdir("/") < 0 || rmdir(directory) < 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(there_are_defaults),
+        cmocka_unit_test(an_empty_file_has_the_defaults),
+        cmocka_unit_test(the_installed_file_has_the_defaults),
+        cmocka_unit_test(the_installed_files_examples_load),
+        cmocka_unit_test(all_keys_are_read),
+        cmocka_unit_test(unknown_keys_are_errors_at_any_depth),
+        cmocka_unit_test(syntax_errors_have_their_line),
+        cmocka_unit_test(wrong_types_are_errors),
+        cmocka_unit_test(numbers_out_of_range_are_errors),
+        cmocka_unit_test(numbers_that_would_wrap_are_errors),
+        cmocka_unit_test(large_numbers_elsewhere_are_none),
+        cmocka_unit_test(nuls_are_errors),
+        cmocka_unit_test(interfaces_are_checked),
+        cmocka_unit_test(rule_errors_have_the_rules_line),
+        cmocka_unit_test(lines_past_16_bits_are_right),
+        cmocka_unit_test(includes_are_relative_to_the_main_file),
+        cmocka_unit_test(includes_that_cannot_be_read_are_errors),
+        cmocka_unit_test(files_that_cannot_be_read_are_errors),
+    };
+    return cmocka_run_group_tests(tests, enter_directory, remove_directory);
+}

@@ -1,0 +1,297 @@
+#include "core/ledger.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+static const char *const interfaces[] = {"eth0", "docker0"};
+
+static struct ledger *make_ledger(uint32_t services_max)
+{
+    const struct ledger_options options = {
+        .services_max = services_max,
+        .hash_seed = 42,
+        .interfaces = interfaces,
+        .interface_count = ARRAY_SIZE(interfaces),
+    };
+    struct ledger *l = NULL;
+    assert_int_equal(ledger_new(&l, &options), 0);
+    return l;
+}
+
+/* A report of one service with its bytes in, on interface 0. */
+static void add(struct ledger *l, const char *name, uint64_t bytes)
+{
+    struct report *r = calloc(1, sizeof(*r) + sizeof(r->services[0]));
+    r->service_count = 1;
+    snprintf(r->services[0].name.text, sizeof(r->services[0].name.text), "%s", name);
+    r->services[0].delta.direction[DIRECTION_IN].bytes = bytes;
+    r->services[0].delta.requests = 1;
+    ledger_add(l, r);
+    free(r);
+}
+
+static const struct ledger_service *find(struct ledger *l, enum ledger_period period,
+                                         const char *name)
+{
+    struct ledger_services s = ledger_services(l, period);
+    for (size_t i = 0; i < s.count; i++)
+        if (strcmp(s.services[i]->name.text, name) == 0)
+            return s.services[i];
+    return NULL;
+}
+
+static uint64_t bytes_in(struct ledger *l, enum ledger_period period, const char *name)
+{
+    const struct ledger_service *s = find(l, period, name);
+    return s ? s->counts[period].direction[DIRECTION_IN].bytes : 0;
+}
+
+static void new_ledger_shows_no_service(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_ledger(10);
+    assert_int_equal(ledger_services(l, LEDGER_INTERVAL).count, 0);
+    assert_int_equal(ledger_services(l, LEDGER_TOTAL).count, 0);
+    assert_int_equal(ledger_interface_count(l), 2);
+    assert_string_equal(ledger_interface(l, 1)->name, "docker0");
+}
+
+static void service_is_one_over_all_interfaces(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_ledger(10);
+    struct report *r = calloc(1, sizeof(*r) + sizeof(r->services[0]));
+    r->service_count = 1;
+    strcpy(r->services[0].name.text, "yo");
+    struct service_counts *delta = &r->services[0].delta;
+    delta->direction[DIRECTION_IN].bytes = 136;
+    delta->direction[DIRECTION_OUT].control = 52;
+    delta->replies[3] = 1;
+    for (r->interface = 0; r->interface < 2; r->interface++) {
+        r->delta.tcp_bytes = 1000 + r->interface;
+        r->gauges.pending_bytes = 812 + r->interface;
+        ledger_add(l, r);
+    }
+    free(r);
+
+    const struct ledger_service *s = find(l, LEDGER_TOTAL, "yo");
+    assert_non_null(s);
+    assert_int_equal(s->counts[LEDGER_TOTAL].direction[DIRECTION_IN].bytes, 272);
+    assert_int_equal(s->counts[LEDGER_TOTAL].direction[DIRECTION_OUT].control, 104);
+    assert_int_equal(s->counts[LEDGER_INTERVAL].replies[3], 2);
+    for (unsigned i = 0; i < 2; i++) {
+        const struct ledger_interface *f = ledger_interface(l, i);
+        assert_int_equal(f->period[LEDGER_TOTAL].service_bytes, 188);
+        assert_int_equal(f->period[LEDGER_INTERVAL].service_bytes, 188);
+        assert_int_equal(f->period[LEDGER_TOTAL].counts.tcp_bytes, 1000 + i);
+        assert_int_equal(ledger_interface_imbalance(f), 0);
+    }
+}
+
+static void name_ends_at_its_nul(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_ledger(10);
+    struct report *r = calloc(1, sizeof(*r) + 2 * sizeof(r->services[0]));
+    r->service_count = 2;
+    for (unsigned i = 0; i < 2; i++) {
+        memset(r->services[i].name.text, 'a' + (int)i, sizeof(r->services[i].name.text));
+        strcpy(r->services[i].name.text, "same");
+        r->services[i].delta.direction[DIRECTION_IN].bytes = 5;
+    }
+    ledger_add(l, r);
+    free(r);
+    assert_int_equal(ledger_services(l, LEDGER_TOTAL).count, 1);
+    assert_int_equal(bytes_in(l, LEDGER_TOTAL, "same"), 10);
+}
+
+static void next_interval_begins_with_nothing(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_ledger(10);
+    struct report r = {.delta = {.tcp_bytes = 100}, .gauges = {.pending_bytes = 100}};
+    ledger_add(l, &r);
+    add(l, "a", 1);
+    ledger_end_interval(l);
+    assert_int_equal(ledger_services(l, LEDGER_INTERVAL).count, 0);
+    assert_int_equal(ledger_services(l, LEDGER_TOTAL).count, 1);
+    assert_int_equal(ledger_interface(l, 0)->period[LEDGER_INTERVAL].counts.tcp_bytes, 0);
+    assert_int_equal(ledger_interface(l, 0)->period[LEDGER_INTERVAL].service_bytes, 0);
+    assert_int_equal(ledger_interface(l, 0)->period[LEDGER_TOTAL].counts.tcp_bytes, 100);
+    assert_int_equal(ledger_interface(l, 0)->period[LEDGER_TOTAL].service_bytes, 1);
+
+    add(l, "b", 2);
+    struct ledger_services s = ledger_services(l, LEDGER_INTERVAL);
+    assert_int_equal(s.count, 1);
+    assert_string_equal(s.services[0]->name.text, "b");
+    assert_int_equal(ledger_services(l, LEDGER_TOTAL).count, 2);
+}
+
+static void services_are_sorted_by_bytes_then_name(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_ledger(10);
+    add(l, "m", 5);
+    add(l, "b", 7);
+    add(l, "z", 1);
+    ledger_end_interval(l);
+    add(l, "a", 7);
+    add(l, "z", 2);
+    add(l, "m", UINT32_MAX);
+
+    const char *const expected[LEDGER_PERIODS][5] = {
+        [LEDGER_INTERVAL] = {"m", "a", "z"},
+        [LEDGER_TOTAL] = {"m", "a", "b", "z"},
+    };
+    for (unsigned p = 0; p < LEDGER_PERIODS; p++) {
+        struct ledger_services s = ledger_services(l, p);
+        for (size_t i = 0; i < s.count; i++)
+            assert_string_equal(s.services[i]->name.text, expected[p][i]);
+        assert_null(expected[p][s.count]);
+    }
+}
+
+static void past_the_cap_services_become_other(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_ledger(2);
+    add(l, "a", 1);
+    add(l, "b", 2);
+    add(l, "c", 4);
+    add(l, "d", 8);
+    add(l, "a", 16);
+    assert_null(find(l, LEDGER_TOTAL, "c"));
+    assert_int_equal(bytes_in(l, LEDGER_TOTAL, "a"), 17);
+    assert_int_equal(bytes_in(l, LEDGER_TOTAL, SERVICE_OTHER), 12);
+    const struct ledger_interface *f = ledger_interface(l, 0);
+    assert_int_equal(f->period[LEDGER_TOTAL].service_bytes, 31);
+    assert_int_equal(f->period[LEDGER_TOTAL].counts.services_folded, 2);
+    assert_int_equal(f->period[LEDGER_INTERVAL].counts.services_folded, 2);
+}
+
+static void names_of_the_agent_keep_their_place_past_the_cap(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_ledger(0);
+    add(l, "a", 1);
+    add(l, SERVICE_UNKNOWN, 2);
+    add(l, SERVICE_UNSPECIFIED, 4);
+    add(l, SERVICE_OTHER, 8);
+    assert_int_equal(bytes_in(l, LEDGER_TOTAL, SERVICE_UNKNOWN), 2);
+    assert_int_equal(bytes_in(l, LEDGER_TOTAL, SERVICE_UNSPECIFIED), 4);
+    assert_int_equal(bytes_in(l, LEDGER_TOTAL, SERVICE_OTHER), 9);
+}
+
+static void gauges_are_those_of_the_last_report(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_ledger(1);
+    struct report r = {.interface = 1, .gauges = {.pending_bytes = 5, .sessions = 3}};
+    ledger_add(l, &r);
+    r.gauges = (struct interface_gauges){.pending_bytes = 4, .sessions = 2};
+    ledger_add(l, &r);
+    ledger_end_interval(l);
+    assert_int_equal(ledger_interface(l, 1)->gauges.pending_bytes, 4);
+    assert_int_equal(ledger_interface(l, 1)->gauges.sessions, 2);
+    assert_int_equal(ledger_interface(l, 0)->gauges.pending_bytes, 0);
+}
+
+static void imbalance_has_the_sign_of_what_is_missing(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_ledger(1);
+    struct report r = {.delta = {.tcp_bytes = 100, .not_http_bytes = 30, .untracked_bytes = 20},
+                       .gauges = {.pending_bytes = 10}};
+    ledger_add(l, &r);
+    assert_int_equal(ledger_interface_imbalance(ledger_interface(l, 0)), 40);
+    add(l, "a", 41);
+    assert_int_equal(ledger_interface_imbalance(ledger_interface(l, 0)), 9);
+    r = (struct report){.gauges = {.pending_bytes = 10}};
+    add(l, "a", 1);
+    ledger_add(l, &r);
+    assert_int_equal(ledger_interface_imbalance(ledger_interface(l, 0)), -2);
+}
+
+/* Random reports against plain arrays. */
+enum { NAMES = 40, CAP = 30, ROUNDS = 2000, OTHER = NAMES };
+
+struct shadow {
+    bool known[NAMES];
+    unsigned known_count;
+    uint64_t bytes[LEDGER_PERIODS][NAMES + 1];
+};
+
+static void shadow_add(struct shadow *w, unsigned name, uint64_t bytes)
+{
+    if (!w->known[name] && w->known_count < CAP) {
+        w->known[name] = true;
+        w->known_count++;
+    }
+    for (unsigned p = 0; p < LEDGER_PERIODS; p++)
+        w->bytes[p][w->known[name] ? name : OTHER] += bytes;
+}
+
+static void check_shadow(const struct shadow *w, struct ledger *l, enum ledger_period period)
+{
+    size_t count = 0;
+    for (unsigned n = 0; n <= NAMES; n++) {
+        char name[16] = SERVICE_OTHER;
+        if (n != OTHER)
+            snprintf(name, sizeof(name), "s%u", n);
+        assert_int_equal(bytes_in(l, period, name), w->bytes[period][n]);
+        count += w->bytes[period][n] != 0;
+    }
+    struct ledger_services s = ledger_services(l, period);
+    assert_int_equal(s.count, count);
+    for (size_t i = 1; i < s.count; i++)
+        assert_true(s.services[i - 1]->counts[period].direction[DIRECTION_IN].bytes >=
+                    s.services[i]->counts[period].direction[DIRECTION_IN].bytes);
+}
+
+static void random_reports_give_what_a_naive_ledger_has(void **state)
+{
+    (void)state;
+    unsigned seed = (unsigned)time(NULL);
+    print_message("seed %u\n", seed);
+    srand(seed);
+    AUTO(ledger_free) struct ledger *l = make_ledger(CAP);
+    struct shadow w = {0};
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        unsigned n = (unsigned)rand() % NAMES;
+        uint64_t bytes = 1 + (uint64_t)rand() % 1000;
+        char name[16];
+        snprintf(name, sizeof(name), "s%u", n);
+        add(l, name, bytes);
+        shadow_add(&w, n, bytes);
+        if (rand() % 50 == 0) {
+            check_shadow(&w, l, LEDGER_INTERVAL);
+            ledger_end_interval(l);
+            memset(w.bytes[LEDGER_INTERVAL], 0, sizeof(w.bytes[LEDGER_INTERVAL]));
+        }
+    }
+    check_shadow(&w, l, LEDGER_INTERVAL);
+    check_shadow(&w, l, LEDGER_TOTAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(new_ledger_shows_no_service),
+        cmocka_unit_test(service_is_one_over_all_interfaces),
+        cmocka_unit_test(name_ends_at_its_nul),
+        cmocka_unit_test(next_interval_begins_with_nothing),
+        cmocka_unit_test(services_are_sorted_by_bytes_then_name),
+        cmocka_unit_test(past_the_cap_services_become_other),
+        cmocka_unit_test(names_of_the_agent_keep_their_place_past_the_cap),
+        cmocka_unit_test(gauges_are_those_of_the_last_report),
+        cmocka_unit_test(imbalance_has_the_sign_of_what_is_missing),
+        cmocka_unit_test(random_reports_give_what_a_naive_ledger_has),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
