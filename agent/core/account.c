@@ -101,6 +101,8 @@ struct report *account_report(struct account *a, unsigned interface, uint64_t no
         entry->open = s->open;
         entry->delta = service_counts_difference(&s->total, &s->reported);
         s->reported = s->total;
+        entry->ttfb = s->ttfb;
+        s->ttfb = (struct ttfb_histogram){0};
     }
     return r;
 }

@@ -26,6 +26,7 @@ struct service {
     uint32_t open;        /* connections whose last message was the service's */
     struct service_counts total;
     struct service_counts reported;
+    struct ttfb_histogram ttfb; /* since the last report */
     struct service *next_changed;
     UT_hash_handle hh;
 };

@@ -19,11 +19,13 @@
 #include "base/macros.h"
 #include "core/counts.h"
 #include "core/service_name.h"
+#include "core/ttfb.h"
 
 struct report_service {
     struct service_name name;
     struct service_counts delta;
     uint64_t open; /* its connections now */
+    struct ttfb_histogram ttfb;
 };
 
 struct report {
