@@ -131,7 +131,7 @@ static int run(const struct options *o)
     }
     if (o->read)
         return run_replay(o, s);
-    log_info("rules: %zu (%s)", s->rule_count, path ? path : "no config file");
+    log_debug("rules: %zu (%s)", s->rule_count, path ? path : "no config file");
     return run_agent(o, s);
 }
 

@@ -178,8 +178,10 @@ int settings_default(struct settings **out)
     s->sessions.max = 65536;
     s->services_max = 1000;
     s->workers = 1;
+    /* Where it all began: ?s=yo is for the service yo. */
+    static const struct rule_options rule = {.query = "s"};
     struct rule_error error;
-    int r = rule_set_new(&s->rule_set, NULL, 0, &error);
+    int r = rule_set_new(&s->rule_set, &rule, 1, &error);
     if (r < 0)
         return r;
     *out = TAKE(s);

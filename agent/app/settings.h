@@ -24,7 +24,7 @@ struct settings_interface {
 struct settings {
     size_t interface_count; /* 0: every interface that is up */
     struct settings_interface *interfaces;
-    size_t rule_count;
+    size_t rule_count; /* 0: the default one, or none */
     struct rule_options *rules;
     struct rule_set *rule_set; /* the rules, compiled; never NULL */
     struct {

@@ -57,11 +57,20 @@ static void assert_error(const char *content, const char *message)
     assert_file_fails(MAIN, -EINVAL, whole);
 }
 
+static bool takes(const struct settings *s, const char *target, const char *service)
+{
+    struct service_name name;
+    struct rule_request request = {.target = bytes_from_string(target)};
+    return rule_set_match(s->rule_set, &request, &name) != RULE_NONE &&
+           strcmp(name.text, service) == 0;
+}
+
 static void assert_defaults(const struct settings *s)
 {
     assert_int_equal(s->interface_count, 0);
     assert_int_equal(s->rule_count, 0);
-    assert_non_null(s->rule_set);
+    assert_true(takes(s, "/x?s=yo", "yo"));
+    assert_false(takes(s, "/x?t=yo", "yo"));
     assert_int_equal(s->sessions.timeout_ns, UINT64_C(121000000000));
     assert_int_equal(s->sessions.max, 65536);
     assert_int_equal(s->services_max, 1000);
@@ -82,9 +91,16 @@ static void an_empty_file_has_the_defaults(void **state)
     (void)state;
     AUTO(settings_free) struct settings *empty = loaded("");
     AUTO(settings_free)
-    struct settings *lists = loaded("interfaces = ( ); rules = ( ); sessions = { };");
+    struct settings *lists = loaded("interfaces = ( ); sessions = { };");
     assert_defaults(empty);
     assert_defaults(lists);
+}
+
+static void an_empty_list_of_rules_has_none(void **state)
+{
+    (void)state;
+    AUTO(settings_free) struct settings *s = loaded("rules = ( );");
+    assert_false(takes(s, "/x?s=yo", "yo"));
 }
 
 static void the_installed_file_has_the_defaults(void **state)
@@ -356,6 +372,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_are_defaults),
         cmocka_unit_test(an_empty_file_has_the_defaults),
+        cmocka_unit_test(an_empty_list_of_rules_has_none),
         cmocka_unit_test(the_installed_file_has_the_defaults),
         cmocka_unit_test(the_installed_files_examples_load),
         cmocka_unit_test(all_keys_are_read),
