@@ -1,0 +1,6 @@
+#!/bin/sh
+# The shell scripts: nothing that shellcheck would complain of.
+set -eu
+
+cd "$1"
+shellcheck .ci/run packaging/*.sh tests/*.sh tests/*/*.sh
