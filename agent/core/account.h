@@ -22,8 +22,8 @@
 
 struct service {
     struct service_name name;
-    bool changed;         /* since the last report */
-    uint32_t open;        /* connections whose last message was the service's */
+    bool changed;  /* since the last report */
+    uint32_t open; /* connections whose last message was the service's */
     struct service_counts total;
     struct service_counts reported;
     struct ttfb_histogram ttfb; /* since the last report */

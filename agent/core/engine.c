@@ -214,8 +214,7 @@ static bool ends(struct embryo *embryo, const struct packet *p)
  * Whether the payload of @p may begin an HTTP session, and who is its client.
  * Joined in the middle, only a whole start line convinces.
  */
-static bool may_begin_session(const struct embryo *embryo, const struct packet *p,
-                              unsigned *client)
+static bool may_begin_session(const struct embryo *embryo, const struct packet *p, unsigned *client)
 {
     if (embryo->kind == EMBRYO_MIDWAY) {
         bool request = http_look(HTTP_SIDE_REQUEST, p->payload) == HTTP_LOOK_YES;

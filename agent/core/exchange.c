@@ -12,8 +12,15 @@
 
 #include "core/table.h"
 
-/* A client that pipelines more than this gets its replies as _unknown. */
-enum { WAITING_MAX = 4096 };
+/*
+ * Requests that may wait for a reply. Past that their replies are _unknown: a
+ * client may pipeline as it likes.
+ */
+enum {
+    WAITING_SURE = 4,            /* of each connection */
+    WAITING_MAX = 4096,          /* of a connection, while there is room */
+    WAITING_TOTAL_MAX = 1 << 18, /* of all connections, before each has only what is sure */
+};
 
 void exchange_init(struct exchange *x, const struct flow *flow, unsigned client, bool midway)
 {
@@ -105,12 +112,13 @@ static bool wants_words(const struct exchange_env *env)
     return env->observer.message || env->observer.transaction;
 }
 
-static void stop_waiting(struct exchange *x, struct transaction *t)
+static void stop_waiting(struct exchange *x, struct exchange_env *env, struct transaction *t)
 {
     if (!t->waiting)
         return;
     DL_DELETE(x->waiting, t);
     x->waiting_count--;
+    env->waiting_count--;
     t->waiting = false;
 }
 
@@ -137,7 +145,7 @@ static void end_transaction(struct exchange *x, struct exchange_env *env, struct
 /* No reply will come. */
 static void give_up_reply(struct exchange *x, struct exchange_env *env, struct transaction *t)
 {
-    stop_waiting(x, t);
+    stop_waiting(x, env, t);
     t->reply_ended = true;
     if (t->service) {
         t->service->total.unanswered++;
@@ -177,6 +185,12 @@ struct position {
     uint64_t time_ns;
 };
 
+static bool may_wait(const struct exchange *x, const struct exchange_env *env)
+{
+    return x->waiting_count < WAITING_SURE ||
+           (x->waiting_count < WAITING_MAX && env->waiting_count < WAITING_TOTAL_MAX);
+}
+
 static void start_message(struct exchange *x, struct exchange_env *env, enum direction d,
                           const struct position *at)
 {
@@ -194,13 +208,22 @@ static void start_message(struct exchange *x, struct exchange_env *env, enum dir
     t->seq = at->seq;
     t->ack = at->ack;
     t->time_ns = at->time_ns;
-    if (x->waiting_count == WAITING_MAX) {
+    bool late = x->unasked && seq_compare(at->seq, x->unasked_ack) < 0;
+    x->unasked = late;
+    if (late) {
+        t->reply_ended = true; /* its reply was taken for _unknown */
+        return;
+    }
+    if (x->unpaired_count || !may_wait(x, env)) {
+        t->unpaired = true;
         t->reply_ended = true;
+        x->unpaired_count++;
         return;
     }
     t->waiting = true;
     DL_APPEND(x->waiting, t);
     x->waiting_count++;
+    env->waiting_count++;
 }
 
 /* What had started was no message: its bytes stay with the one before. */
@@ -214,7 +237,8 @@ static void abandon_message(struct exchange *x, struct exchange_env *env, enum d
     }
     m->state = MESSAGE_NONE;
     if (m->transaction) {
-        stop_waiting(x, m->transaction);
+        stop_waiting(x, env, m->transaction);
+        x->unpaired_count -= m->transaction->unpaired;
         transaction_free(m->transaction);
     }
     charge_side(x, env, d, &m->counts);
@@ -229,8 +253,7 @@ static struct service *classify(struct exchange_env *env, const struct http_head
     return account_service(&env->account, &name);
 }
 
-static void read_request(struct exchange *x, struct exchange_env *env,
-                         const struct http_head *head)
+static void read_request(struct exchange *x, struct exchange_env *env, const struct http_head *head)
 {
     struct message *m = &x->side[DIRECTION_IN].message;
     if (!m->service)
@@ -287,6 +310,7 @@ static struct transaction *orphan_new(const struct message *reply)
     return t;
 }
 
+/* A reply may have the requests go on, but no request has anything of the replies do so. */
 static void take_all(struct exchange *x, struct exchange_env *env, enum direction d,
                      struct bytes in, struct position at, struct direction_counts carry);
 
@@ -326,8 +350,14 @@ static void read_final(struct exchange *x, struct exchange_env *env, struct tran
 {
     struct message *m = &x->side[DIRECTION_OUT].message;
     x->replies_lost = false;
-    if (t)
-        stop_waiting(x, t);
+    if (t) {
+        stop_waiting(x, env, t);
+    } else if (!x->waiting && x->unpaired_count) {
+        x->unpaired_count--;
+    } else {
+        x->unasked = true;
+        x->unasked_ack = m->ack;
+    }
     struct service *s = t ? t->service : env->account.unknown;
     bool tunnel = head->status == 101 || (t && t->connect && head->status / 100 == 2);
     bool headless = t && t->headless;
@@ -340,6 +370,8 @@ static void read_final(struct exchange *x, struct exchange_env *env, struct tran
         transaction_set_reply(answered, head, wants_words(env));
     }
     resolve(x, env, DIRECTION_OUT, s);
+    if (t && m->time_ns >= t->time_ns)
+        s->ttfb.buckets[ttfb_bucket(m->time_ns - t->time_ns)]++;
 
     if (tunnel) {
         start_tunnel(x, env);
@@ -445,8 +477,9 @@ static void settle(struct exchange *x, struct exchange_env *env)
         open |= x->side[d].message.state == MESSAGE_OPEN;
         lost |= x->side[d].framer.state == HTTP_STATE_LOST;
     }
-    if (x->verdict == EXCHANGE_UNDECIDED && lost && !open)
-        x->verdict = EXCHANGE_NOT_HTTP;
+    x->replies_lost |= x->side[DIRECTION_OUT].framer.state == HTTP_STATE_LOST;
+    if (x->verdict != EXCHANGE_HTTP)
+        x->verdict = lost && !open ? EXCHANGE_NOT_HTTP : EXCHANGE_UNDECIDED;
 }
 
 /* Bytes that were there before belong to the message that they were part of. */
@@ -460,11 +493,26 @@ static void charge_repeated(struct exchange *x, struct exchange_env *env, enum d
         charge_side(x, env, d, counts);
 }
 
+/*
+ * Sequence numbers compare within 2 GiB only: a longer message is treated as if it
+ * had begun a GiB ago. Nothing older is repeated, and all of it was acknowledged.
+ */
+static void follow(struct exchange *x, enum direction d, uint32_t seq)
+{
+    struct message *m = &x->side[d].message;
+    if (m->state == MESSAGE_NONE || seq - m->seq < 1u << 30)
+        return;
+    m->seq = seq - (1u << 30);
+    if (d == DIRECTION_IN && m->transaction)
+        m->transaction->seq = m->seq;
+}
+
 void exchange_segment(struct exchange *x, struct exchange_env *env, enum direction d,
                       const struct segment *segment)
 {
     struct exchange_side *side = &x->side[d];
     struct direction_counts carry = {.bytes = segment->header_bytes, .packets = segment->packets};
+    follow(x, d, segment->seq);
     if (segment->repeated) {
         carry.bytes += segment->repeated;
         carry.retransmitted = segment->repeated;
@@ -538,7 +586,7 @@ static void write_off(struct exchange *x, struct exchange_env *env)
         if (m->state != MESSAGE_NONE && !m->service)
             counts_add(&x->prelude[d], &m->counts);
         if (m->transaction && m->state != MESSAGE_NONE && !m->service) {
-            stop_waiting(x, m->transaction);
+            stop_waiting(x, env, m->transaction);
             transaction_free(m->transaction);
         }
         m->state = MESSAGE_NONE;

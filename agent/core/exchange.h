@@ -30,6 +30,7 @@ struct exchange_env {
     struct http_pool pool;
     const struct rule_set *rules;
     struct observer observer;
+    uint32_t waiting_count; /* requests that wait for a reply */
 };
 
 enum exchange_verdict {
@@ -65,12 +66,15 @@ struct exchange {
     struct exchange_side side[2]; /* by enum direction */
     struct transaction *waiting;  /* for a reply, oldest first */
     uint32_t waiting_count;
-    uint8_t verdict;    /* enum exchange_verdict */
-    uint8_t client;     /* side of the flow */
-    bool replies_lost;  /* reply heads may be missing since the last one */
-    bool midway;        /* not seen from its beginning, or with holes */
-    bool open;          /* counted as an open connection of last */
-    struct service *last; /* of the last head in either direction */
+    uint32_t unpaired_count;            /* requests behind them for which there was no room */
+    uint32_t unasked_ack;               /* of the last reply that answers none of them */
+    uint8_t verdict;                    /* enum exchange_verdict */
+    uint8_t client;                     /* side of the flow */
+    bool unasked;                       /* unasked_ack is known */
+    bool replies_lost;                  /* reply heads may be missing since the last one */
+    bool midway;                        /* not seen from its beginning, or with holes */
+    bool open;                          /* counted as an open connection of last */
+    struct service *last;               /* of the last head in either direction */
     struct direction_counts prelude[2]; /* pending: before the first head */
     const struct flow *flow;
 };

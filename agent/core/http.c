@@ -15,6 +15,9 @@
 #include "base/text.h"
 
 enum {
+    TEXT_SURE = 1024,     /* of each head, however many are under way */
+    TEXTS_MAX = 64 << 20, /* of all of them, before only that is kept */
+    SPARE_TEXT_MAX = 4096,
     METHOD_MAX = 32,
     TARGET_MAX = 64 * 1024,
     HOST_MAX = 512,
@@ -25,6 +28,7 @@ enum part { PART_METHOD, PART_TARGET, PART_HOST, PART_REASON, PARTS };
 
 /* A head under way: what is kept of it, one part after the other in text. */
 struct http_partial {
+    struct http_pool *pool;
     struct text text;
     struct {
         uint32_t start;
@@ -58,12 +62,19 @@ void http_pool_deinit(struct http_pool *p)
 static struct http_partial *pool_take(struct http_pool *p)
 {
     struct http_partial *partial = TAKE(p->spare);
-    if (!partial)
-        return calloc(1, sizeof(*partial));
-
-    struct text text = partial->text;
-    text_clear(&text);
-    *partial = (struct http_partial){.text = text};
+    struct text text = {0};
+    if (!partial) {
+        partial = malloc(sizeof(*partial));
+        if (!partial)
+            return NULL;
+    } else {
+        text = partial->text;
+        if (text.capacity > SPARE_TEXT_MAX) /* once long, but this head may stay short */
+            text_deinit(&text);
+        text_clear(&text);
+    }
+    *partial = (struct http_partial){.pool = p, .text = text};
+    p->text_bytes += text.capacity;
     return partial;
 }
 
@@ -75,6 +86,7 @@ static void pool_give(struct http_pool *p, struct http_partial *partial)
 {
     if (!partial)
         return;
+    p->text_bytes -= partial->text.capacity;
     partial_free(p->spare);
     p->spare = partial;
 }
@@ -155,9 +167,14 @@ static void part_add(struct http_partial *partial, enum part part, const char *d
         partial->parts[part].start = (uint32_t)partial->text.size;
     }
     size_t room = max - partial->parts[part].size;
-    if (size > room)
-        size = room;
-    text_add(&partial->text, bytes_make(data, size));
+    struct text *text = &partial->text;
+    if (partial->pool->text_bytes > TEXTS_MAX) {
+        size_t sure = text->size < TEXT_SURE ? TEXT_SURE - text->size : 0;
+        room = MIN(room, sure);
+    }
+    size_t capacity = text->capacity;
+    text_add(text, bytes_make(data, MIN(size, room)));
+    partial->pool->text_bytes += text->capacity - capacity;
     partial->parts[part].size = (uint32_t)(partial->text.size - partial->parts[part].start);
 }
 
@@ -338,8 +355,8 @@ static void fill_head(struct http_framer *f, struct http_head *head)
 static enum http_step step_cut(struct http_framer *f, struct http_pool *pool,
                                struct http_event *event)
 {
-    bool usable = f->partial->start_line_done && f->parser.http_major == 1 &&
-                  !text_failed(&f->partial->text);
+    bool usable =
+        f->partial->start_line_done && f->parser.http_major == 1 && !text_failed(&f->partial->text);
     fill_head(f, &event->head);
     event->head.cut = true;
     pool_give(pool, TAKE(f->partial));
@@ -568,8 +585,8 @@ void http_framer_skip(struct http_framer *f, uint64_t count)
 
 void http_framer_no_body(struct http_framer *f)
 {
-    body_of_length(f, 0);
-    f->after = HTTP_STATE_IDLE;
+    if (f->after == HTTP_STATE_IDLE) /* otherwise the head was cut, and what follows is unknown */
+        body_of_length(f, 0);
 }
 
 /* In the middle of a head, what the head was gets told first. */

@@ -30,9 +30,14 @@ enum http_look {
 /* Whether @b begins with the start line of an HTTP/1 request or reply. */
 enum http_look http_look(enum http_side side, struct bytes b);
 
-/* Heads that are being read. One for all framers of a thread: they come and go. */
+/*
+ * Heads that are being read. One for all framers of a thread: they come and go.
+ * What is kept of a head is 64 KiB of its target and little else; while many heads
+ * are under way (64 MiB of them) it is 1 KiB.
+ */
 struct http_pool {
     struct http_partial *spare;
+    uint64_t text_bytes; /* what the others take */
 };
 
 void http_pool_init(struct http_pool *p);

@@ -50,8 +50,8 @@ struct message_seen {
     enum direction direction;
     struct bytes start_line; /* without its line end; empty if it was not seen whole */
     const struct service_name *service;
-    uint64_t ip_bytes;       /* the message's share of its packets */
-    uint64_t service_bytes;  /* the service's bytes in that direction so far */
+    uint64_t ip_bytes;      /* the message's share of its packets */
+    uint64_t service_bytes; /* the service's bytes in that direction so far */
 };
 
 enum { INTERIM_MAX = 8 };
@@ -69,7 +69,7 @@ struct transaction_seen {
     unsigned interim_count;
     uint16_t interim[INTERIM_MAX]; /* 1xx before it, the first ones */
     bool has_ttfb;
-    uint64_t ttfb_ns;    /* first byte of the request to first byte of the final reply */
+    uint64_t ttfb_ns; /* first byte of the request to first byte of the final reply */
     struct {
         uint64_t ip_bytes;
         uint64_t payload_bytes;

@@ -148,16 +148,6 @@ static bool is_reset(const struct session *s, const struct packet *p)
            (!stream->started || (ahead >= -RESET_BEHIND && ahead <= RESET_AHEAD));
 }
 
-static void note_fin(struct stream *stream, const struct packet *p)
-{
-    if (stream->fin_seen || !(p->flags & TCP_FIN))
-        return;
-    stream->fin_seen = true;
-    stream->fin_seq = p->seq + !!(p->flags & TCP_SYN) + p->payload_bytes;
-    if (!stream->started)
-        stream_start(stream, stream->fin_seq);
-}
-
 void session_packet(struct session *s, struct session_env *env, const struct packet *p)
 {
     struct stream *mine = &s->stream[p->side];
@@ -175,7 +165,8 @@ void session_packet(struct session *s, struct session_env *env, const struct pac
     else
         exchange_control(&s->exchange, &env->exchange, direction_of(s, p->side),
                          packet_ip_bytes(p));
-    note_fin(mine, p);
+    if (p->flags & TCP_FIN)
+        stream_end(mine, p->seq + !!(p->flags & TCP_SYN) + p->payload_bytes);
     if (mine->early || mine->fin_seen)
         drain(s, env, p->side, s->closed);
 

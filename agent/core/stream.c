@@ -59,6 +59,16 @@ static bool is_in_window(const struct stream *s, uint32_t seq)
            (s->acked && seq_compare(seq, s->acked_seq) < WINDOW_MAX);
 }
 
+void stream_end(struct stream *s, uint32_t fin_seq)
+{
+    if (!s->started)
+        stream_start(s, fin_seq);
+    if (s->fin_seen || seq_compare(fin_seq, s->next_seq) < 0 || !is_in_window(s, fin_seq))
+        return;
+    s->fin_seen = true;
+    s->fin_seq = fin_seq;
+}
+
 enum stream_place stream_place(struct stream *s, struct segment *segment)
 {
     int32_t ahead = seq_compare(segment->seq, s->next_seq);

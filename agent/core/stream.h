@@ -24,7 +24,7 @@ struct segment {
     uint32_t repeated;     /* bytes in front of seq that had been there before */
     uint32_t header_bytes; /* of the packets it stands for */
     uint32_t packets;
-    uint32_t ack;          /* what its sender had received of the other direction */
+    uint32_t ack; /* what its sender had received of the other direction */
     uint64_t time_ns;
 };
 
@@ -44,8 +44,8 @@ struct stream {
     bool started;         /* next_seq is known */
     bool syn_seen;        /* initial_seq is known */
     bool fin_seen;
-    bool acked;           /* acked_seq is known */
-    bool finished;        /* its end was handled */
+    bool acked;    /* acked_seq is known */
+    bool finished; /* its end was handled */
 };
 
 /* Sequence number comparison: negative, 0 or positive as @a is before @b. */
@@ -63,10 +63,13 @@ void stream_start(struct stream *s, uint32_t seq);
 /* The other end acknowledges all before @ack. */
 void stream_acknowledge(struct stream *s, uint32_t ack);
 
+/* A FIN says that the stream ends before @fin_seq. One that cannot be is ignored. */
+void stream_end(struct stream *s, uint32_t fin_seq);
+
 enum stream_place {
-    STREAM_NEXT,    /* is next in order; the segment was cut to what is new, next_seq is behind it */
-    STREAM_OLD,     /* all of it was there before */
-    STREAM_EARLY,   /* there is a hole in front of it: see stream_keep() */
+    STREAM_NEXT,  /* is next in order; the segment was cut to what is new, next_seq is behind it */
+    STREAM_OLD,   /* all of it was there before */
+    STREAM_EARLY, /* there is a hole in front of it: see stream_keep() */
     STREAM_OUTSIDE, /* no part of this stream: further ahead than any window reaches */
 };
 

@@ -17,19 +17,20 @@
 struct transaction {
     struct transaction *prev; /* those that wait for a reply, oldest first */
     struct transaction *next;
-    struct service *service;  /* NULL: the request's head is not read yet */
-    uint64_t time_ns;         /* of its first byte */
-    uint64_t reply_time_ns;   /* of the final reply's first byte, 0: none */
-    uint32_t seq;             /* of the request's first byte */
-    uint32_t ack;             /* of the first segment: all replies before it had arrived */
-    uint16_t status;          /* of the final reply, 0: none */
+    struct service *service; /* NULL: the request's head is not read yet */
+    uint64_t time_ns;        /* of its first byte */
+    uint64_t reply_time_ns;  /* of the final reply's first byte, 0: none */
+    uint32_t seq;            /* of the request's first byte */
+    uint32_t ack;            /* of the first segment: all replies before it had arrived */
+    uint16_t status;         /* of the final reply, 0: none */
     uint16_t interim[INTERIM_MAX];
     uint8_t interim_count;
     bool has_request;
     bool connect;
     bool headless;
     bool upgrade;
-    bool waiting; /* is in the list */
+    bool waiting;  /* is in the list */
+    bool unpaired; /* there was no room in the list */
     bool request_ended;
     bool reply_ended;
     struct direction_counts counts[2];

@@ -1,0 +1,744 @@
+#include "core/engine.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "support/conversation.h"
+#include "support/trial.h"
+
+/* What a connection adds that carries nothing: SYN, SYN and ACK, ACK; FIN, FIN, ACK. */
+enum { HEADERS = 40, OPEN_IN = 80, OPEN_OUT = 40, CLOSE_IN = 80, CLOSE_OUT = 40 };
+
+#define REQUEST(name) "GET /?s=" name " HTTP/1.1\r\nHost: h\r\n\r\n"
+#define REPLY_OK      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+enum { REQUEST_BYTES = sizeof(REQUEST("yo")) - 1, REPLY_BYTES = sizeof(REPLY_OK) - 1 };
+
+static struct trial t;
+static struct conversation c;
+
+static int begin(void **state)
+{
+    (void)state;
+    trial_init(&t, &(struct trial_options){0});
+    conversation_init(&c, &t.sink, 41000, 1000);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    trial_deinit(&t);
+    return 0;
+}
+
+static void request(const char *text)
+{
+    conversation_send_text(&c, DIRECTION_IN, text);
+}
+
+static void reply(const char *text)
+{
+    conversation_send_text(&c, DIRECTION_OUT, text);
+}
+
+static void assert_told(const char *transactions)
+{
+    assert_string_equal(trial_transactions(&t), transactions);
+}
+
+static void assert_counts(const char *service, enum direction d, struct direction_counts expected)
+{
+    const struct direction_counts *got = &trial_service(&t, service)->direction[d];
+#define ASSERT_MEMBER(name, unit) assert_int_equal(got->name, expected.name);
+    DIRECTION_COUNTS(ASSERT_MEMBER)
+#undef ASSERT_MEMBER
+}
+
+/* --- one request ---------------------------------------------------------- */
+
+static void all_bytes_of_a_connection_go_to_its_service(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request(REQUEST("yo"));
+    conversation_ack(&c, DIRECTION_OUT);
+    reply("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    conversation_ack(&c, DIRECTION_IN);
+    conversation_close(&c);
+    trial_finish(&t);
+
+    assert_counts("yo", DIRECTION_IN,
+                  (struct direction_counts){
+                      .bytes = REQUEST_BYTES + HEADERS,
+                      .payload = REQUEST_BYTES,
+                      .control = OPEN_IN + HEADERS + CLOSE_IN,
+                      .packets = 1,
+                  });
+    assert_counts("yo", DIRECTION_OUT,
+                  (struct direction_counts){
+                      .bytes = 45 + HEADERS,
+                      .payload = 45,
+                      .control = OPEN_OUT + HEADERS + CLOSE_OUT,
+                      .packets = 1,
+                  });
+    const struct service_counts *yo = trial_service(&t, "yo");
+    assert_int_equal(yo->requests, 1);
+    assert_int_equal(yo->replies[3], 1);
+    assert_int_equal(yo->unanswered, 0);
+    assert_told("GET /?s=yo 404 yo 32/45\n");
+    assert_string_equal(t.messages.data, "+72 in yo GET /?s=yo HTTP/1.1\n"
+                                         "+85 out yo HTTP/1.1 404 Not Found\n");
+}
+
+/* One request and its reply, cut into segments of @in and @out bytes. */
+static void exchange_cut(size_t in, size_t out)
+{
+    conversation_open(&c);
+    conversation_send_cut(&c, DIRECTION_IN, BYTES(REQUEST("yo")), in);
+    conversation_send_cut(&c, DIRECTION_OUT, BYTES(REPLY_OK), out);
+    conversation_close(&c);
+    trial_finish(&t);
+
+    uint64_t in_packets = (REQUEST_BYTES + in - 1) / in;
+    uint64_t out_packets = (REPLY_BYTES + out - 1) / out;
+    assert_counts("yo", DIRECTION_IN,
+                  (struct direction_counts){
+                      .bytes = REQUEST_BYTES + in_packets * HEADERS,
+                      .payload = REQUEST_BYTES,
+                      .control = OPEN_IN + CLOSE_IN,
+                      .packets = in_packets,
+                  });
+    assert_counts("yo", DIRECTION_OUT,
+                  (struct direction_counts){
+                      .bytes = REPLY_BYTES + out_packets * HEADERS,
+                      .payload = REPLY_BYTES,
+                      .control = OPEN_OUT + CLOSE_OUT,
+                      .packets = out_packets,
+                  });
+    assert_told("GET /?s=yo 200 yo 32/40\n");
+}
+
+static void heads_may_be_split_anywhere(void **state)
+{
+    (void)state;
+    for (size_t in = 1; in <= REQUEST_BYTES; in++) {
+        for (size_t out = 1; out <= REPLY_BYTES; out += 3) {
+            exchange_cut(in, out);
+            end(NULL);
+            begin(NULL);
+        }
+    }
+}
+
+static void request_without_rule_is_unspecified(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request("GET / HTTP/1.1\r\n\r\n");
+    reply(REPLY_OK);
+    trial_finish(&t);
+    assert_told("GET / 200 _unspecified 18/40\n");
+}
+
+static void reply_ends_with_the_connection_when_nothing_else_ends_it(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request(REQUEST("yo"));
+    reply("HTTP/1.0 200 OK\r\n\r\n");
+    reply("HTTP/1.0 200 OK\r\n\r\n");
+    conversation_fin(&c, DIRECTION_OUT);
+    conversation_fin(&c, DIRECTION_IN);
+    assert_told("GET /?s=yo 200 yo 32/38\n");
+    trial_finish(&t);
+    assert_int_equal(trial_service(&t, "yo")->replies[1], 1);
+}
+
+static void keep_alive_tells_services_apart(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request(REQUEST("a"));
+    reply(REPLY_OK);
+    conversation_ack(&c, DIRECTION_IN);
+    request(REQUEST("b"));
+    reply(REPLY_OK);
+    conversation_ack(&c, DIRECTION_IN);
+    request(REQUEST("a"));
+    reply(REPLY_OK);
+    conversation_close(&c);
+    trial_finish(&t);
+
+    assert_told("GET /?s=a 200 a 31/40\nGET /?s=b 200 b 31/40\nGET /?s=a 200 a 31/40\n");
+    assert_counts("a", DIRECTION_IN,
+                  (struct direction_counts){
+                      .bytes = 2 * (31 + HEADERS),
+                      .payload = 62,
+                      .control = OPEN_IN + HEADERS + CLOSE_IN,
+                      .packets = 2,
+                  });
+    assert_counts("b", DIRECTION_IN,
+                  (struct direction_counts){
+                      .bytes = 31 + HEADERS, .payload = 31, .control = HEADERS, .packets = 1});
+    assert_counts("b", DIRECTION_OUT,
+                  (struct direction_counts){.bytes = 40 + HEADERS, .payload = 40, .packets = 1});
+}
+
+static void impatient_observer_is_told_at_once(void **state)
+{
+    (void)state;
+    end(NULL);
+    trial_init(&t, &(struct trial_options){.impatient = true});
+    conversation_open(&c);
+    request(REQUEST("yo"));
+    assert_string_equal(t.messages.data, "+72 in yo GET /?s=yo HTTP/1.1\n");
+    reply("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no");
+    assert_told("");
+    reply("k");
+    assert_told("GET /?s=yo 200 yo 32/40\n");
+    assert_string_equal(t.messages.data, "+72 in yo GET /?s=yo HTTP/1.1\n"
+                                         "+120 out yo HTTP/1.1 200 OK\n");
+    trial_finish(&t);
+}
+
+static void time_to_first_byte_is_from_first_byte_to_first_byte(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    uint64_t start = t.sink.now_ns;
+    request("GET /");
+    request(" HTTP/1.1\r\n\r\n");
+    reply("HTTP/1.1 103 E\r\n\r\n");
+    uint64_t first = t.sink.now_ns;
+    reply("HTTP/1.1 20");
+    reply("4 N\r\n\r\n");
+    trial_finish(&t);
+    assert_int_equal(t.transactions[0].ttfb_ns, first - start);
+}
+
+/* --- pipelining ------------------------------------------------------------- */
+
+static void pipelined_messages_share_segments(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request(REQUEST("a") REQUEST("b") REQUEST("c"));
+    reply(REPLY_OK REPLY_OK REPLY_OK);
+    conversation_close(&c);
+    trial_finish(&t);
+
+    assert_told("GET /?s=a 200 a 31/40\nGET /?s=b 200 b 31/40\nGET /?s=c 200 c 31/40\n");
+    /* The headers of a segment go with its first message. */
+    assert_counts("a", DIRECTION_IN,
+                  (struct direction_counts){
+                      .bytes = 31 + HEADERS, .payload = 31, .control = OPEN_IN, .packets = 1});
+    assert_counts("b", DIRECTION_IN, (struct direction_counts){.bytes = 31, .payload = 31});
+    assert_counts("b", DIRECTION_OUT, (struct direction_counts){.bytes = 40, .payload = 40});
+}
+
+static void head_request_in_the_middle_of_a_pipeline(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request("GET /1 HTTP/1.1\r\n\r\nHEAD /2 HTTP/1.1\r\n\r\nGET /3 HTTP/1.1\r\n\r\n");
+    reply(REPLY_OK "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+                   "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+    trial_finish(&t);
+    assert_told("GET /1 200 _unspecified 19/40\nHEAD /2 200 _unspecified 20/41\n"
+                "GET /3 404 _unspecified 19/38\n");
+}
+
+static void messages_split_at_every_byte_of_a_pipeline(void **state)
+{
+    (void)state;
+    static const struct bytes in = BYTES("POST /?s=a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"
+                                         "PUT /?s=b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                         "3;x\r\nabc\r\n0\r\n\r\n" REQUEST("c"));
+    static const struct bytes out =
+        BYTES("HTTP/1.1 204 No\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: "
+              "chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n" REPLY_OK);
+    for (size_t cut = 1; cut < in.size; cut++) {
+        conversation_open(&c);
+        conversation_send_cut(&c, DIRECTION_IN, in, cut);
+        conversation_send_cut(&c, DIRECTION_OUT, out, cut);
+        conversation_close(&c);
+        trial_finish(&t);
+        assert_told("POST /?s=a 204 a 45/19\nPUT /?s=b 200 b 65/58\nGET /?s=c 200 c 31/40\n");
+        end(NULL);
+        begin(NULL);
+    }
+}
+
+/* More than an engine lets wait: later ones go without a reply, none gets the reply of another. */
+static void deep_pipeline_does_not_mix_up_replies(void **state)
+{
+    (void)state;
+    enum { REQUESTS = 5000 };
+    conversation_open(&c);
+    for (unsigned i = 0; i < REQUESTS; i++) {
+        char text[100];
+        snprintf(text, sizeof(text), "GET /%u?s=n%u HTTP/1.1\r\n\r\n", i, i % 7);
+        request(text);
+    }
+    for (unsigned i = 0; i < REQUESTS; i++) {
+        char text[100];
+        if (i == 4500) /* while some are without a place */
+            request("GET /late?s=late HTTP/1.1\r\n\r\n");
+        snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: %u\r\n\r\n", i);
+        reply(text);
+    }
+    reply(REPLY_OK);
+    request("GET /last?s=last HTTP/1.1\r\n\r\n");
+    reply("HTTP/1.1 404 N\r\nContent-Length: 0\r\n\r\n");
+    conversation_close(&c);
+    trial_finish(&t);
+
+    uint64_t replies = trial_service(&t, "_unknown")->replies[1];
+    for (unsigned i = 0; i < 7; i++) {
+        char name[8];
+        snprintf(name, sizeof(name), "n%u", i);
+        replies += trial_service(&t, name)->replies[1];
+    }
+    assert_int_equal(replies, REQUESTS + 1);
+    assert_int_equal(trial_service(&t, "late")->requests, 1);
+    assert_int_equal(trial_service(&t, "late")->replies[1], 0);
+    assert_int_equal(trial_service(&t, "last")->replies[3], 1);
+    for (size_t i = 0; i < t.transaction_count; i++) {
+        const struct trial_transaction *told = &t.transactions[i];
+        unsigned number;
+        if (told->status == 200 && sscanf(told->target, "/%u?", &number) == 1) {
+            char text[100];
+            int size = snprintf(text, sizeof(text),
+                                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: %u\r\n\r\n", number);
+            assert_int_equal(told->payload[DIRECTION_OUT], size);
+        }
+    }
+}
+
+static void reply_comes_before_the_next_request_of_the_pipeline(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request(REQUEST("a") "GET /?s=b HT");
+    reply(REPLY_OK);
+    request("TP/1.1\r\n\r\n");
+    reply("HTTP/1.1 404 N\r\nContent-Length: 0\r\n\r\n");
+    trial_finish(&t);
+    assert_told("GET /?s=a 200 a 31/40\nGET /?s=b 404 b 22/37\n");
+}
+
+/* --- replies and what they answer -------------------------------------------------- */
+
+static void reply_before_the_body_of_the_request_has_ended(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request("POST /?s=yo HTTP/1.1\r\nContent-Length: 10\r\n\r\nabc");
+    reply("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n");
+    request("defghij");
+    request(REQUEST("b"));
+    reply(REPLY_OK);
+    trial_finish(&t);
+    assert_told("POST /?s=yo 413 yo 54/38\nGET /?s=b 200 b 31/40\n");
+    assert_int_equal(trial_service(&t, "yo")->unanswered, 0);
+}
+
+static void interim_replies_do_not_answer(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request("POST /?s=yo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    reply("HTTP/1.1 100 Continue\r\n\r\n");
+    request("abc");
+    reply("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 102 P\r\n\r\n" REPLY_OK);
+    request(REQUEST("b"));
+    reply(REPLY_OK);
+    trial_finish(&t);
+    assert_told("POST /?s=yo 100,103,102,200 yo 68/120\nGET /?s=b 200 b 31/40\n");
+    assert_int_equal(trial_service(&t, "yo")->replies[0], 3);
+    assert_int_equal(trial_service(&t, "yo")->replies[1], 1);
+}
+
+static void interim_replies_past_what_is_kept_are_counted(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request(REQUEST("yo"));
+    for (unsigned i = 0; i < 20; i++)
+        reply("HTTP/1.1 102 P\r\n\r\n");
+    reply(REPLY_OK);
+    trial_finish(&t);
+    assert_told("GET /?s=yo 102,102,102,102,102,102,102,102,200 yo 32/400\n");
+    assert_int_equal(trial_service(&t, "yo")->replies[0], 20);
+}
+
+static void expectation_that_fails_has_no_body(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request("POST /?s=yo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 30\r\n\r\n");
+    reply("HTTP/1.1 417 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    conversation_close(&c);
+    trial_finish(&t);
+    assert_told("POST /?s=yo 417 yo 66/57\n");
+}
+
+static void reply_to_half_a_head_has_no_known_service(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request("GET /?s=yo HTTP/1.1\r\nX: aaaaaa");
+    reply("HTTP/1.1 431 Too large\r\nContent-Length: 0\r\n\r\n");
+    conversation_close(&c);
+    trial_finish(&t);
+    assert_int_equal(trial_service(&t, "_unknown")->replies[3], 1);
+    assert_int_equal(trial_service(&t, "_unknown")->direction[DIRECTION_IN].payload, 30);
+    assert_int_equal(trial_service(&t, "_unknown")->requests, 1);
+    assert_int_equal(trial_service(&t, "_unknown")->unanswered, 0);
+    assert_told("GET /?s=yo 431 _unknown 30/45\n");
+}
+
+static void reply_without_request_is_unknown(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    reply("HTTP/1.1 408 Timeout\r\nContent-Length: 0\r\n\r\n");
+    conversation_close(&c);
+    trial_finish(&t);
+    assert_told("- - 408 _unknown 0/43\n");
+    assert_int_equal(trial_service(&t, "_unknown")->replies[3], 1);
+    assert_int_equal(trial_service(&t, "_unknown")->direction[DIRECTION_IN].control,
+                     OPEN_IN + CLOSE_IN);
+}
+
+static void late_second_reply_is_unknown(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request(REQUEST("yo"));
+    reply(REPLY_OK);
+    reply("HTTP/1.1 408 Timeout\r\nContent-Length: 0\r\n\r\n");
+    conversation_close(&c);
+    trial_finish(&t);
+    assert_told("GET /?s=yo 200 yo 32/40\n- - 408 _unknown 0/43\n");
+}
+
+static void request_without_reply_is_unanswered(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request(REQUEST("a") REQUEST("b"));
+    reply(REPLY_OK);
+    conversation_close(&c);
+    trial_finish(&t);
+    assert_told("GET /?s=a 200 a 31/40\nGET /?s=b 0 b 31/0\n");
+    assert_int_equal(trial_service(&t, "a")->unanswered, 0);
+    assert_int_equal(trial_service(&t, "b")->unanswered, 1);
+}
+
+static void interim_reply_alone_leaves_it_unanswered(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request(REQUEST("a"));
+    reply("HTTP/1.1 100 C\r\n\r\n");
+    conversation_reset(&c, DIRECTION_OUT);
+    trial_finish(&t);
+    assert_told("GET /?s=a 100,0 a 31/18\n");
+    assert_int_equal(trial_service(&t, "a")->unanswered, 1);
+}
+
+static void stray_bytes_behind_a_message_stay_with_it(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request(REQUEST("a") "\r\n");
+    reply(REPLY_OK "\r\n");
+    request(REQUEST("b"));
+    reply(REPLY_OK);
+    trial_finish(&t);
+    assert_told("GET /?s=a 200 a 33/42\nGET /?s=b 200 b 31/40\n");
+}
+
+static void garbage_behind_a_message_does_not_stop_the_next(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request(REQUEST("a") "\x80garbage garb");
+    reply(REPLY_OK "\x80\x81");
+    request(REQUEST("b"));
+    reply(REPLY_OK);
+    conversation_close(&c);
+    trial_finish(&t);
+    assert_int_equal(trial_service(&t, "a")->direction[DIRECTION_IN].payload, 44);
+    assert_int_equal(trial_service(&t, "a")->direction[DIRECTION_OUT].payload, 42);
+    assert_int_equal(trial_service(&t, "b")->direction[DIRECTION_IN].payload, 31);
+    assert_int_equal(trial_service(&t, "b")->replies[1], 1);
+}
+
+static void body_that_looks_like_a_request_is_none(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request("POST /?s=a HTTP/1.1\r\nContent-Length: 62\r\n\r\n");
+    request(REQUEST("b"));
+    request(REQUEST("c"));
+    reply("HTTP/1.1 200 OK\r\nContent-Length: 80\r\n\r\n");
+    reply(REPLY_OK);
+    reply(REPLY_OK);
+    trial_finish(&t);
+    assert_told("POST /?s=a 200 a 105/119\n");
+}
+
+static void reply_to_head_may_declare_any_length(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request("HEAD /?s=a HTTP/1.1\r\n\r\n");
+    reply("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+    request(REQUEST("b"));
+    reply(REPLY_OK);
+    trial_finish(&t);
+    assert_told("HEAD /?s=a 200 a 23/41\nGET /?s=b 200 b 31/40\n");
+}
+
+static void empty_line_may_come_before_the_first_request(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request("\r\n" REQUEST("a"));
+    reply(REPLY_OK);
+    trial_finish(&t);
+    assert_told("GET /?s=a 200 a 31/40\n");
+    assert_int_equal(trial_service(&t, "a")->direction[DIRECTION_IN].bytes, 33 + HEADERS);
+}
+
+/* --- other protocols ------------------------------------------------------------------ */
+
+static void connect_that_succeeds_is_a_tunnel(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n");
+    reply("HTTP/1.1 200 Connected\r\n\r\n");
+    request("GET /?s=inner HTTP/1.1\r\n\r\n");
+    reply(REPLY_OK);
+    request("\x16\x03\x01");
+    conversation_close(&c);
+    trial_finish(&t);
+    assert_told("CONNECT a:443 200 _unspecified 68/66\n");
+    assert_int_equal(trial_service(&t, "inner")->requests, 0);
+}
+
+static void connect_that_fails_goes_on_with_http(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n");
+    reply("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno");
+    request(REQUEST("yo"));
+    reply(REPLY_OK);
+    trial_finish(&t);
+    assert_told("CONNECT a:443 403 _unspecified 39/40\nGET /?s=yo 200 yo 32/40\n");
+}
+
+static void client_that_does_not_wait_for_the_tunnel(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request("CONNECT a:443 HTTP/1.1\r\n\r\n\x16\x03\x01");
+    request("GET /?s=inner HTTP/1.1\r\n\r\n");
+    reply("HTTP/1.1 200 Connected\r\n\r\nserver first");
+    conversation_close(&c);
+    trial_finish(&t);
+    assert_told("CONNECT a:443 200 _unspecified 55/38\n");
+}
+
+#define UPGRADE "GET /?s=ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+static void switched_protocol_belongs_to_its_request(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request(UPGRADE);
+    reply("HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n\x81\x05hello");
+    request("\x81\x85maskhello");
+    reply(REPLY_OK);
+    request(REQUEST("inner"));
+    trial_report(&t); /* what flows is charged as it flows */
+    assert_int_equal(trial_service(&t, "ws")->direction[DIRECTION_IN].payload, 64 + 11 + 35);
+    conversation_close(&c);
+    trial_finish(&t);
+    assert_told("GET /?s=ws 101 ws 110/93\n");
+    assert_int_equal(trial_service(&t, "ws")->replies[0], 1);
+    assert_int_equal(trial_service(&t, "inner")->requests, 0);
+}
+
+static void upgrade_that_is_ignored(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request(UPGRADE);
+    reply(REPLY_OK);
+    request(REQUEST("yo"));
+    reply(REPLY_OK);
+    trial_finish(&t);
+    assert_told("GET /?s=ws 200 ws 64/40\nGET /?s=yo 200 yo 32/40\n");
+}
+
+static void pipelined_behind_an_upgrade_that_is_ignored(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request(UPGRADE);
+    request(REQUEST("yo"));
+    reply(REPLY_OK REPLY_OK);
+    trial_finish(&t);
+    assert_told("GET /?s=ws 200 ws 64/40\nGET /?s=yo 200 yo 32/40\n");
+}
+
+static void upgrade_with_an_interim_reply_first(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request("POST /?s=up HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
+            "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    reply("HTTP/1.1 100 C\r\n\r\n");
+    request("ab");
+    reply("HTTP/1.1 101 S\r\n\r\n");
+    request("PRI * HTTP/2.0\r\n\r\n");
+    conversation_close(&c);
+    trial_finish(&t);
+    assert_told("POST /?s=up 100,101 up 120/36\n");
+}
+
+static void http_2_with_prior_knowledge_is_not_http_1(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    request("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    reply("\0\0\x12");
+    conversation_close(&c);
+    trial_finish(&t);
+    assert_told("");
+    assert_int_equal(trial_interface(&t)->not_http_bytes, trial_interface(&t)->tcp_bytes);
+}
+
+/* --- what is not HTTP ---------------------------------------------------------------- */
+
+static void first_payload_decides_what_is_not_http(void **state)
+{
+    (void)state;
+    static const char *const openings[] = {
+        "\x16\x03\x01\x02", "SSH-2.0-OpenSSH\r\n", "GET /\r\n", "EHLO x\r\n", "\x80", "GET /\x01",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(openings); i++) {
+        conversation_open(&c);
+        request(openings[i]);
+        request(REQUEST("yo"));
+        reply(REPLY_OK);
+        conversation_close(&c);
+        c.end[DIRECTION_IN].port++;
+    }
+    trial_finish(&t);
+    assert_told("");
+    assert_int_equal(trial_interface(&t)->not_http_bytes, trial_interface(&t)->tcp_bytes);
+    assert_int_equal(trial_interface(&t)->untracked_bytes, 0);
+}
+
+static void server_that_greets_first_is_not_http(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    reply("220 mail\r\n");
+    request("EHLO x\r\n");
+    conversation_close(&c);
+    trial_finish(&t);
+    assert_int_equal(trial_interface(&t)->not_http_bytes, trial_interface(&t)->tcp_bytes);
+}
+
+static void connection_without_payload_is_not_http(void **state)
+{
+    (void)state;
+    conversation_open(&c);
+    conversation_close(&c);
+    trial_finish(&t);
+    assert_int_equal(trial_interface(&t)->not_http_bytes, trial_interface(&t)->tcp_bytes);
+}
+
+static void names_past_the_cap_go_to_other(void **state)
+{
+    (void)state;
+    end(NULL);
+    trial_init(&t, &(struct trial_options){.services_max = 3});
+    conversation_open(&c);
+    for (unsigned i = 0; i < 10; i++) {
+        char text[60];
+        snprintf(text, sizeof(text), "GET /?s=n%u HTTP/1.1\r\n\r\n", i);
+        request(text);
+        reply(REPLY_OK);
+    }
+    request("GET / HTTP/1.1\r\n\r\n");
+    reply(REPLY_OK);
+    request("GET /?s=n1 HTTP/1.1\r\n\r\n");
+    reply(REPLY_OK);
+    trial_finish(&t);
+    assert_int_equal(trial_service(&t, "_other")->requests, 7);
+    assert_int_equal(trial_service(&t, "_other")->replies[1], 7);
+    assert_int_equal(trial_service(&t, "n1")->requests, 2);
+    assert_int_equal(trial_service(&t, "_unspecified")->requests, 1);
+    assert_int_equal(trial_interface(&t)->services_folded, 7);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(all_bytes_of_a_connection_go_to_its_service),
+        TEST(heads_may_be_split_anywhere),
+        TEST(request_without_rule_is_unspecified),
+        TEST(reply_ends_with_the_connection_when_nothing_else_ends_it),
+        TEST(keep_alive_tells_services_apart),
+        TEST(impatient_observer_is_told_at_once),
+        TEST(time_to_first_byte_is_from_first_byte_to_first_byte),
+        TEST(pipelined_messages_share_segments),
+        TEST(head_request_in_the_middle_of_a_pipeline),
+        TEST(messages_split_at_every_byte_of_a_pipeline),
+        TEST(deep_pipeline_does_not_mix_up_replies),
+        TEST(reply_comes_before_the_next_request_of_the_pipeline),
+        TEST(reply_before_the_body_of_the_request_has_ended),
+        TEST(interim_replies_do_not_answer),
+        TEST(interim_replies_past_what_is_kept_are_counted),
+        TEST(expectation_that_fails_has_no_body),
+        TEST(reply_to_half_a_head_has_no_known_service),
+        TEST(reply_without_request_is_unknown),
+        TEST(late_second_reply_is_unknown),
+        TEST(request_without_reply_is_unanswered),
+        TEST(interim_reply_alone_leaves_it_unanswered),
+        TEST(stray_bytes_behind_a_message_stay_with_it),
+        TEST(garbage_behind_a_message_does_not_stop_the_next),
+        TEST(body_that_looks_like_a_request_is_none),
+        TEST(reply_to_head_may_declare_any_length),
+        TEST(empty_line_may_come_before_the_first_request),
+        TEST(connect_that_succeeds_is_a_tunnel),
+        TEST(connect_that_fails_goes_on_with_http),
+        TEST(client_that_does_not_wait_for_the_tunnel),
+        TEST(switched_protocol_belongs_to_its_request),
+        TEST(upgrade_that_is_ignored),
+        TEST(pipelined_behind_an_upgrade_that_is_ignored),
+        TEST(upgrade_with_an_interim_reply_first),
+        TEST(http_2_with_prior_knowledge_is_not_http_1),
+        TEST(first_payload_decides_what_is_not_http),
+        TEST(server_that_greets_first_is_not_http),
+        TEST(connection_without_payload_is_not_http),
+        TEST(names_past_the_cap_go_to_other),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
