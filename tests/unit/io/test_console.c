@@ -686,11 +686,11 @@ static void terminal_gets_its_cursor_back(void **state)
 
     /* A terminal hands over what it has in pieces. */
     char shown[16384] = "";
-    for (size_t size = 0; count_in(shown, "\033[?25h") == 0;) {
-        ssize_t got = read(master, shown + size, sizeof(shown) - 1 - size);
+    for (size_t filled = 0; count_in(shown, "\033[?25h") == 0;) {
+        ssize_t got = read(master, shown + filled, sizeof(shown) - 1 - filled);
         assert_true(got > 0);
-        size += (size_t)got;
-        shown[size] = '\0';
+        filled += (size_t)got;
+        shown[filled] = '\0';
     }
     assert_int_equal(count_in(shown, "\033[?25l\033[2J\033[H"), 1);
     assert_int_equal(count_in(shown, "\033[H"), 2);
