@@ -1,6 +1,7 @@
 #!/bin/sh
 # install-depends.sh LIST...: install those of the listed Debian packages that
-# are missing. Where none is, apt is not run at all.
+# are missing. Where none is, apt is not run at all. A line is the name of a
+# package; a command behind it says that whoever has that needs no package.
 set -eu
 
 is_installed() {
@@ -12,8 +13,9 @@ if ! command -v dpkg-query >/dev/null; then
     exit 1
 fi
 
-missing=$(sed 's/#.*//;/^ *$/d' "$@" | while read -r package; do
-    is_installed "$package" || printf '%s ' "$package"
+missing=$(sed 's/#.*//;/^ *$/d' "$@" | while read -r package command; do
+    is_installed "$package" || { [ -n "$command" ] && command -v "$command" >/dev/null; } ||
+        printf '%s ' "$package"
 done)
 [ -n "$missing" ] || exit 0
 

@@ -1,9 +1,10 @@
 /*
- * How a run goes: each tick of the interval asks all workers to flush; when each
- * interface has answered, the interval is shown. A signal asks them to stop; when
- * each has answered for the last time, all handles are closed, the loop runs out,
- * and the totals are shown. At most one question is open at a time, so a stop
- * waits for the answers to a flush.
+ * How a run goes: when an interval of the console or of an output is over, all
+ * workers are asked to flush; when each interface has answered, what was wanted
+ * is shown, or sent. A signal asks them to stop; when each has answered for the
+ * last time, what is due is sent, all handles are closed, the loop runs out, and
+ * the totals are shown. At most one question is open at a time: a stop waits for
+ * the answers to a flush, and who wants reports meanwhile gets these.
  */
 #include "app/agent.h"
 
@@ -17,11 +18,15 @@
 #include "app/crew.h"
 #include "app/inbox.h"
 #include "app/interrupt.h"
+#include "app/outputs.h"
 #include "app/reporter.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "core/ledger.h"
 #include "io/capture.h"
+
+/* How long the last flush of the outputs may take. */
+enum { OUTPUTS_PATIENCE_MS = 2000 };
 
 enum question { QUESTION_NONE, QUESTION_FLUSH, QUESTION_STOP };
 
@@ -44,6 +49,10 @@ struct agent {
     struct ledger *ledger;
     uint64_t started_ns; /* uv_hrtime() */
     uint64_t shown_ns;
+    bool interval_over;
+    struct outputs *outputs;
+    uint64_t folded; /* requests past the cap on services, not said yet */
+    uint64_t folded_said_ns;
 
     enum question question;
     unsigned unanswered;
@@ -57,6 +66,7 @@ static void close_handles(struct agent *a)
     a->crew = crew_free(a->crew);
     interrupt_release();
     a->inbox = inbox_close(a->inbox);
+    a->outputs = outputs_close(a->outputs);
     uv_close((uv_handle_t *)&a->ticks, NULL);
     uv_close((uv_handle_t *)&a->interrupt, NULL);
 }
@@ -91,13 +101,18 @@ static void check_output(struct agent *a, int error)
     stop(a);
 }
 
-static struct console_moment moment(const struct agent *a)
+static uint64_t time_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static struct console_moment moment(const struct agent *a)
+{
     uint64_t clock_ns = uv_hrtime();
     return (struct console_moment){
-        .time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
+        .time_ns = time_ns(),
         .interval_ns = clock_ns - a->shown_ns,
         .elapsed_ns = clock_ns - a->started_ns,
     };
@@ -117,6 +132,7 @@ static void show_interval(struct agent *a)
     check_output(a, console_interval(&a->console, a->ledger, &now));
     ledger_end_interval(a->ledger);
     a->shown_ns = a->started_ns + now.elapsed_ns;
+    a->interval_over = false;
 }
 
 static void show_totals(struct agent *a)
@@ -127,17 +143,49 @@ static void show_totals(struct agent *a)
         check_output(a, console_finish(&a->console, a->ledger, &now));
 }
 
+static void say_folded(struct agent *a)
+{
+    if (a->folded)
+        log_warning("%llu requests of services past the cap of %u went to " SERVICE_OTHER,
+                    (unsigned long long)a->folded, a->options->engine.services_max);
+    a->folded = 0;
+    a->folded_said_ns = uv_hrtime();
+}
+
+static void on_outputs_finished(void *context)
+{
+    close_handles(context);
+}
+
+static void finish(struct agent *a)
+{
+    say_folded(a);
+    outputs_finish(a->outputs, time_ns(), OUTPUTS_PATIENCE_MS, on_outputs_finished);
+}
+
 static void on_answered(struct agent *a)
 {
     enum question answered = a->question;
     a->question = QUESTION_NONE;
     if (answered == QUESTION_STOP) {
-        close_handles(a);
+        finish(a);
         return;
     }
-    show_interval(a);
+    if (a->interval_over)
+        show_interval(a);
+    outputs_flush(a->outputs, time_ns());
+    if (uv_hrtime() - a->folded_said_ns >= a->options->outputs->flush_ns)
+        say_folded(a);
+    log_settle();
     if (a->stopping && a->question == QUESTION_NONE)
         ask(a, QUESTION_STOP);
+}
+
+static void take_report(struct agent *a, const struct report *report)
+{
+    ledger_add(a->ledger, report);
+    outputs_add(a->outputs, report);
+    a->folded += report->delta.services_folded;
 }
 
 static void take_answer(struct agent *a, unsigned number)
@@ -147,7 +195,7 @@ static void take_answer(struct agent *a, unsigned number)
         return;
     a->unanswered--;
     if (report)
-        ledger_add(a->ledger, report);
+        take_report(a, report);
     else if (a->question == QUESTION_STOP)
         log_error("%s: out of memory: what it counted last is lost", a->names[number]);
     else
@@ -183,13 +231,25 @@ static void on_news(void *context)
         on_answered(a);
 }
 
+/* Reports are wanted: those that come next will do. A worker that has stopped has none. */
+static void want_reports(struct agent *a)
+{
+    if (a->question == QUESTION_NONE && !a->stopping)
+        ask(a, QUESTION_FLUSH);
+}
+
 static void on_tick(uv_timer_t *handle)
 {
     struct agent *a = CONTAINER_OF(handle, struct agent, ticks);
-    if (a->question == QUESTION_NONE)
-        ask(a, QUESTION_FLUSH);
-    else
+    if (a->interval_over)
         log_debug("the workers have not answered yet: this interval takes longer");
+    a->interval_over = true;
+    want_reports(a);
+}
+
+static void on_outputs_due(void *context)
+{
+    want_reports(context);
 }
 
 static void on_interrupt(uv_async_t *handle)
@@ -317,14 +377,33 @@ static int start_ticks(struct agent *a)
     return shows_intervals ? uv_timer_start(&a->ticks, on_tick, interval_ms, interval_ms) : 0;
 }
 
+static int start_outputs(struct agent *a)
+{
+    return outputs_new(&a->outputs, &a->loop,
+                       &(struct outputs_options){
+                           .settings = a->options->outputs,
+                           .interfaces = a->names,
+                           .interface_count = a->count,
+                           .services_max = a->options->engine.services_max,
+                           .hash_seed = a->options->engine.hash_seed,
+                           .idle_ns = a->options->engine.services_idle_ns,
+                           .due = on_outputs_due,
+                           .context = a,
+                       });
+}
+
 static int start(struct agent *a)
 {
     int error = ledger_new(&a->ledger, &(struct ledger_options){
                                            .services_max = a->options->engine.services_max,
+                                           .idle_ns = a->options->engine.services_idle_ns,
                                            .hash_seed = a->options->engine.hash_seed,
                                            .interfaces = a->names,
                                            .interface_count = a->count,
                                        });
+    if (error < 0)
+        return error;
+    error = start_outputs(a);
     if (error < 0)
         return error;
     error = start_ticks(a);
@@ -382,5 +461,6 @@ int agent_run(const struct agent_options *options)
     else
         a.status = EXIT_FAILURE;
     deinit(&a);
+    log_finish();
     return a.status;
 }

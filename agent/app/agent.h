@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "app/settings_outputs.h"
 #include "app/watch_list.h"
 #include "core/engine.h"
 #include "io/console.h"
@@ -21,11 +22,12 @@ struct agent_options {
     unsigned workers;
     enum console_form form;
     uint64_t interval_ns;
+    const struct settings_outputs *outputs;
 };
 
 /**
- * Watch until SIGINT or SIGTERM, print, and say on the log what goes wrong. A
- * second signal ends the process at once.
+ * Watch until SIGINT or SIGTERM, print, send to the outputs, and say on the log
+ * what goes wrong. A second signal ends the process at once.
  *
  * Returns the exit status of the process.
  */

@@ -34,11 +34,14 @@ static const char *config_path(const struct options *o)
     return absent && !o->test ? NULL : HTTPACCT_CONFIG_FILE;
 }
 
-static enum console_form choose_form(const struct options *o)
+/* Who sends elsewhere need not be read on standard output. */
+static enum console_form choose_form(const struct options *o, const struct settings *s)
 {
     if (o->has_form)
         return o->form;
-    return isatty(STDOUT_FILENO) ? CONSOLE_TABLE : CONSOLE_JSON;
+    if (isatty(STDOUT_FILENO))
+        return CONSOLE_TABLE;
+    return !o->read && settings_outputs_wanted(&s->outputs) ? CONSOLE_NONE : CONSOLE_JSON;
 }
 
 static uint64_t choose_interval_ns(const struct options *o, enum console_form form)
@@ -71,7 +74,7 @@ static const char *file_name(const char *path)
 
 static int run_replay(const struct options *o, const struct settings *s)
 {
-    enum console_form form = choose_form(o);
+    enum console_form form = choose_form(o, s);
     const char *interface = o->interface_count ? o->interfaces[0] : file_name(o->read);
     struct replay_options replay = {
         .path = o->read,
@@ -94,16 +97,18 @@ static int run_agent(const struct options *o, const struct settings *s)
         log_error("can't list the interfaces: %s", strerror(-error));
         return EXIT_FAILURE;
     }
-    enum console_form form = choose_form(o);
+    enum console_form form = choose_form(o, s);
     struct agent_options agent = {
         .interfaces = interfaces,
         .ring_bytes = s->ring_bytes,
         .workers = s->workers,
         .form = form,
         .interval_ns = choose_interval_ns(o, form),
+        .outputs = &s->outputs,
     };
     if (init_engine(&agent.engine, s) < 0)
         return EXIT_FAILURE;
+    agent.engine.services_idle_ns = s->services_idle_ns;
     return agent_run(&agent);
 }
 

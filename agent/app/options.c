@@ -27,8 +27,8 @@ static const struct option LONG_OPTIONS[] = {
 
 static const char HELP[] =
     "usage: httpacct [-c FILE] [-i IF]... [-r FILE] [-t]\n"
-    "                [--print table|events|transactions|json] [--interval S]\n"
-    "                [-v] [-V] [-h]\n"
+    "                [--print table|json|events|transactions|none]\n"
+    "                [--interval S] [-v] [-V] [-h]\n"
     "\n"
     "Counts the bytes that each HTTP service receives and sends, from packets.\n"
     "\n"
@@ -44,9 +44,11 @@ static const char HELP[] =
     "                        table         services, sorted by bytes; the default on a\n"
     "                                      terminal\n"
     "                        json          an object a line: what moved in each interval,\n"
-    "                                      totals at the end; the default elsewhere\n"
+    "                                      totals at the end; the default elsewhere,\n"
+    "                                      unless the config sends to statsd or syslog\n"
     "                        events        each request and reply when it has ended\n"
     "                        transactions  an object for each request and its reply\n"
+    "                        none          nothing; the default where json is not\n"
     "      --interval S    Seconds between tables or JSON lines, 0.1 to 86400. Default: 1\n"
     "                      for a table on a terminal, else 10. With -r: none, only totals.\n"
     "  -v, --verbose       Say more on standard error.\n"
@@ -67,7 +69,7 @@ static bool parse_form(const char *text, struct options *o, struct options_error
     if (o->has_form)
         return true;
     snprintf(error->message, sizeof(error->message),
-             "--print '%s': use table, json, events or transactions", text);
+             "--print '%s': use table, json, events, transactions or none", text);
     return false;
 }
 

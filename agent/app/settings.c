@@ -150,6 +150,8 @@ static const struct key session_keys[] = {
 
 static const struct key service_keys[] = {
     {"max", key_read_uint32, offsetof(struct settings, services_max), .min = 1, .max = 1000000},
+    {"idle", key_read_seconds, offsetof(struct settings, services_idle_ns), .min = 1,
+     .max = 2678400},
     {.name = NULL},
 };
 
@@ -166,6 +168,9 @@ static const struct key keys[] = {
     {"services", key_read_group, .keys = service_keys},
     {"ring", key_read_group, .keys = ring_keys},
     {"workers", key_read_uint32, offsetof(struct settings, workers), .min = 1, .max = 64},
+    {"statsd", settings_outputs_read_statsd, offsetof(struct settings, outputs), .keys = NULL},
+    {"flush", settings_outputs_read_flush, offsetof(struct settings, outputs), .keys = NULL},
+    {"syslog", settings_outputs_read_syslog, offsetof(struct settings, outputs), .keys = NULL},
     {.name = NULL},
 };
 
@@ -177,7 +182,9 @@ int settings_default(struct settings **out)
     s->sessions.timeout_ns = UINT64_C(121000000000);
     s->sessions.max = 65536;
     s->services_max = 1000;
+    s->services_idle_ns = UINT64_C(3600000000000);
     s->workers = 1;
+    settings_outputs_init(&s->outputs);
     /* Where it all began: ?s=yo is for the service yo. */
     static const struct rule_options rule = {.query = "s"};
     struct rule_error error;
@@ -233,6 +240,7 @@ struct settings *settings_free(struct settings *s)
     }
     free(s->rules);
     free(s->interfaces);
+    settings_outputs_deinit(&s->outputs);
     rule_set_free(s->rule_set);
     free(s);
     return NULL;

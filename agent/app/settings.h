@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/settings_outputs.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "core/port_set.h"
@@ -32,8 +33,10 @@ struct settings {
         uint32_t max;
     } sessions;
     uint32_t services_max;
-    uint32_t ring_bytes; /* of each interface, 0: by their number */
-    uint32_t workers;    /* threads that the interfaces are spread over */
+    uint64_t services_idle_ns; /* after which one is forgotten */
+    uint32_t ring_bytes;       /* of each interface, 0: by their number */
+    uint32_t workers;          /* threads that the interfaces are spread over */
+    struct settings_outputs outputs;
 };
 
 /**

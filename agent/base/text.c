@@ -142,3 +142,17 @@ void text_add_printable(struct text *t, struct bytes b)
             text_add_char(t, (char)c);
     }
 }
+
+void text_add_utf8(struct text *t, struct bytes b)
+{
+    while (b.size) {
+        uint8_t c = b.data[0];
+        size_t length = utf8_length(b);
+        bool control = c < 0x20 || c == 0x7f || (c == 0xc2 && length == 2 && b.data[1] < 0xa0);
+        struct bytes front = bytes_take(&b, MAX(length, (size_t)1));
+        if (length && !control)
+            text_add(t, front);
+        else
+            text_add_printable(t, front);
+    }
+}

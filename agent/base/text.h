@@ -52,3 +52,9 @@ void text_add_json(struct text *t, struct bytes b);
  * backslash, become \xXX.
  */
 void text_add_printable(struct text *t, struct bytes b);
+
+/**
+ * Add @b so that it is UTF-8 without control characters: bytes that are neither
+ * become \xXX. The backslash stays, so this can't be undone.
+ */
+void text_add_utf8(struct text *t, struct bytes b);

@@ -96,6 +96,7 @@ struct report *account_report(struct account *a, unsigned interface, uint64_t no
         struct service *s = a->changed;
         a->changed = s->next_changed;
         s->changed = false;
+        s->reported_ns = now_ns;
         struct report_service *entry = &r->services[r->service_count++];
         entry->name = s->name;
         entry->open = s->open;
@@ -105,6 +106,24 @@ struct report *account_report(struct account *a, unsigned interface, uint64_t no
         s->ttfb = (struct ttfb_histogram){0};
     }
     return r;
+}
+
+static bool is_reserved(const struct account *a, const struct service *s)
+{
+    return s == a->unspecified || s == a->unknown || s == a->other;
+}
+
+void account_forget(struct account *a, uint64_t idle_since_ns)
+{
+    struct service *s, *next;
+    HASH_ITER (hh, a->services, s, next) {
+        bool idle = !s->kept && !s->changed && s->reported_ns < idle_since_ns;
+        s->kept = false;
+        if (!idle || is_reserved(a, s))
+            continue;
+        HASH_DEL(a->services, s);
+        free(s);
+    }
 }
 
 struct report *report_free(struct report *r)

@@ -6,7 +6,7 @@
  * not HTTP, or as untracked. What is pending in the end was forgotten by us.
  *
  * Units    as in counts.h
- * Owns     its services: a pointer to one stays valid as long as the account
+ * Owns     its services: a pointer to one stays valid until account_forget()
  * Threads  one at a time
  */
 #pragma once
@@ -23,10 +23,12 @@
 struct service {
     struct service_name name;
     bool changed;  /* since the last report */
+    bool kept;     /* something refers to it: see account_keep() */
     uint32_t open; /* connections whose last message was the service's */
     struct service_counts total;
     struct service_counts reported;
     struct ttfb_histogram ttfb; /* since the last report */
+    uint64_t reported_ns;       /* when it was in a report for the last time */
     struct service *next_changed;
     UT_hash_handle hh;
 };
@@ -98,3 +100,13 @@ static inline void account_untracked(struct account *a, uint64_t ip_bytes)
  */
 struct report *account_report(struct account *a, unsigned interface, uint64_t now_ns,
                               const struct interface_gauges *gauges);
+
+/* Something refers to @s, or to none if it is NULL: the next account_forget() leaves it. */
+static inline void account_keep(struct service *s)
+{
+    if (s)
+        s->kept = true;
+}
+
+/* Forget the services whose last report was before @idle_since_ns and that nothing refers to. */
+void account_forget(struct account *a, uint64_t idle_since_ns);

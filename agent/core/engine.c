@@ -38,6 +38,7 @@ struct engine {
     struct embryo_table embryos;
     struct fragment_table *fragments;
     struct filter_counts seen;
+    uint64_t forgot_ns; /* when services were forgotten for the last time */
 };
 
 int engine_new(struct engine **out, const struct engine_options *options)
@@ -367,10 +368,30 @@ void engine_finish(struct engine *e)
     engine_untracked(e, fragment_table_take_untracked(e->fragments));
 }
 
+/*
+ * Sessions are asked which services they need, so that those need not be counted
+ * with every message: it is seldom done.
+ */
+static void forget_services(struct engine *e, uint64_t now_ns)
+{
+    uint64_t idle_ns = e->options.services_idle_ns;
+    if (idle_ns == 0 || now_ns < e->forgot_ns + idle_ns / 8 || now_ns < idle_ns)
+        return;
+    e->forgot_ns = now_ns;
+    const struct session *s;
+    DL_FOREACH (e->open, s)
+        exchange_keep_services(&s->exchange);
+    DL_FOREACH (e->closed, s)
+        exchange_keep_services(&s->exchange);
+    account_forget(account_of(e), now_ns - idle_ns);
+}
+
 struct report *engine_report(struct engine *e, uint64_t now_ns)
 {
     struct interface_gauges gauges = {.sessions = e->open_count};
-    return account_report(account_of(e), e->options.interface, now_ns, &gauges);
+    struct report *r = account_report(account_of(e), e->options.interface, now_ns, &gauges);
+    forget_services(e, now_ns);
+    return r;
 }
 
 struct engine *engine_free(struct engine *e)

@@ -28,7 +28,8 @@ struct engine_options {
     uint64_t session_timeout_ns;
     uint32_t sessions_max;
     uint32_t services_max;
-    uint64_t hash_seed; /* random: the keys come from the network */
+    uint64_t services_idle_ns; /* after which one is forgotten, 0: never */
+    uint64_t hash_seed;        /* random: the keys come from the network */
     struct observer observer;
 };
 

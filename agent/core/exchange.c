@@ -618,3 +618,18 @@ void exchange_deinit(struct exchange *x, struct exchange_env *env)
     http_framer_deinit(&x->side[DIRECTION_IN].framer, &env->pool);
     http_framer_deinit(&x->side[DIRECTION_OUT].framer, &env->pool);
 }
+
+void exchange_keep_services(const struct exchange *x)
+{
+    account_keep(x->last);
+    for (enum direction d = DIRECTION_IN; d <= DIRECTION_OUT; d++) {
+        const struct message *m = &x->side[d].message;
+        account_keep(x->side[d].service);
+        account_keep(m->service);
+        if (m->state != MESSAGE_NONE && m->transaction)
+            account_keep(m->transaction->service);
+    }
+    const struct transaction *t;
+    DL_FOREACH (x->waiting, t)
+        account_keep(t->service);
+}

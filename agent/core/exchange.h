@@ -120,6 +120,9 @@ void exchange_close(struct exchange *x, struct exchange_env *env);
 /* Release what it owns. Only after exchange_close() nothing is lost by it. */
 void exchange_deinit(struct exchange *x, struct exchange_env *env);
 
+/* Keep all services that it refers to. */
+void exchange_keep_services(const struct exchange *x);
+
 /* Whether it would not look at the next @count bytes of direction @d. */
 static inline bool exchange_skips(const struct exchange *x, enum direction d, uint64_t count)
 {

@@ -17,11 +17,14 @@ static const struct service_name reserved_names[] = {
 
 struct entry {
     struct ledger_service service;
+    bool reserved;
+    uint64_t moved_ns; /* the last report it was in */
     UT_hash_handle hh;
 };
 
 struct ledger {
     uint64_t hash_seed;
+    uint64_t idle_ns;
     size_t entries_max;
     struct entry *entries;                /* the hash table */
     struct entry *other;                  /* one of them */
@@ -68,6 +71,7 @@ static int add_reserved(struct ledger *l)
         struct entry *e = find_or_add_entry(l, &reserved_names[i]);
         if (!e)
             return -ENOMEM;
+        e->reserved = true;
         if (strcmp(e->service.name.text, SERVICE_OTHER) == 0)
             l->other = e;
     }
@@ -95,6 +99,7 @@ int ledger_new(struct ledger **out, const struct ledger_options *options)
         return -ENOMEM;
 
     l->hash_seed = options->hash_seed;
+    l->idle_ns = options->idle_ns;
     l->entries_max = (size_t)options->services_max + ARRAY_SIZE(reserved_names);
     l->sorted = calloc(l->entries_max, sizeof(struct ledger_service *));
     if (!l->sorted)
@@ -128,13 +133,27 @@ struct ledger *ledger_free(struct ledger *l)
     return NULL;
 }
 
+static void forget_idle(struct ledger *l, uint64_t now_ns)
+{
+    struct entry *e, *next;
+    HASH_ITER (hh, l->entries, e, next) {
+        if (e->moved_ns + l->idle_ns > now_ns || e->reserved)
+            continue;
+        for (unsigned p = 0; p < LEDGER_PERIODS; p++)
+            service_counts_add(&l->other->service.counts[p], &e->service.counts[p]);
+        HASH_DEL(l->entries, e);
+        free(e);
+    }
+}
+
 static void add_service(struct ledger *l, struct ledger_interface *i,
-                        const struct report_service *s)
+                        const struct report_service *s, uint64_t time_ns)
 {
     struct entry *e = find_or_add_entry(l, &s->name);
     uint64_t folded = e ? 0 : s->delta.requests;
     if (!e)
         e = l->other;
+    e->moved_ns = time_ns;
     for (unsigned p = 0; p < LEDGER_PERIODS; p++) {
         i->period[p].counts.services_folded += folded;
         service_counts_add(&e->service.counts[p], &s->delta);
@@ -150,8 +169,10 @@ void ledger_add(struct ledger *l, const struct report *r)
     i->gauges = r->gauges;
     for (unsigned p = 0; p < LEDGER_PERIODS; p++)
         interface_counts_add(&i->period[p].counts, &r->delta);
+    if (l->idle_ns && HASH_COUNT(l->entries) >= l->entries_max)
+        forget_idle(l, r->time_ns);
     for (size_t s = 0; s < r->service_count; s++)
-        add_service(l, i, &r->services[s]);
+        add_service(l, i, &r->services[s], r->time_ns);
 }
 
 void ledger_end_interval(struct ledger *l)

@@ -3,9 +3,9 @@
  * of them, and how the books of each interface stand.
  *
  * Everything is kept twice, for the interval that runs and since the start.
- * Past the cap on services, or without memory for one more, what a service
- * moved goes to _other, and its requests count as services_folded: nothing is
- * lost.
+ * At the cap on services, idle ones make room: what they have goes to _other.
+ * Past it, or without memory for one more, what a service moved goes there at
+ * once, and its requests count as services_folded: nothing is lost.
  *
  * Units    as in counts.h
  * Owns     all it shows; views are valid until the next call that changes it
@@ -40,6 +40,7 @@ struct ledger_interface {
 
 struct ledger_options {
     uint32_t services_max;         /* the three that the agent names itself don't count */
+    uint64_t idle_ns;              /* after which one may make room, 0: never */
     uint64_t hash_seed;            /* random: the names come from the network */
     const char *const *interfaces; /* their names, by the number in their reports; copied */
     size_t interface_count;

@@ -1,5 +1,5 @@
 /*
- * What --print shows on standard output, in one of four forms.
+ * What --print shows on standard output, in one of four forms, or nothing.
  *
  * Each form is a function from what is shown to text; struct console decides
  * when, and writes. Events and transactions are rendered by the workers as they
@@ -29,7 +29,8 @@
     X(TABLE, "table")                                                                              \
     X(JSON, "json")                                                                                \
     X(EVENTS, "events")                                                                            \
-    X(TRANSACTIONS, "transactions")
+    X(TRANSACTIONS, "transactions")                                                                \
+    X(NONE, "none")
 
 enum console_form {
 #define CONSOLE_FORM_MEMBER(NAME, name) CONSOLE_##NAME,

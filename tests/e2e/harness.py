@@ -24,6 +24,7 @@ import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 HTTPACCT = os.environ.get("HTTPACCT", str(TOP / "build/agent/httpacct"))
+BUILD = pathlib.Path(HTTPACCT).resolve().parents[1]
 SHARED = pathlib.Path(os.environ.get("HTTPACCT_SHARED", TOP.parent / "shared"))
 SANITIZED = os.environ.get("HTTPACCT_SANITIZED", "")
 

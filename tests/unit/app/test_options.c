@@ -105,8 +105,10 @@ static void each_form_has_its_name(void **state)
     assert_int_equal(options.form, CONSOLE_EVENTS);
     assert_int_equal(parse("--print transactions"), OPTIONS_RUN);
     assert_int_equal(options.form, CONSOLE_TRANSACTIONS);
-    assert_wrong("--print xml", "--print 'xml': use table, json, events or transactions");
-    assert_wrong("--print ''", "--print '': use table, json, events or transactions");
+    assert_int_equal(parse("--print none"), OPTIONS_RUN);
+    assert_int_equal(options.form, CONSOLE_NONE);
+    assert_wrong("--print xml", "--print 'xml': use table, json, events, transactions or none");
+    assert_wrong("--print ''", "--print '': use table, json, events, transactions or none");
 }
 
 static void interval_may_have_a_fraction(void **state)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -76,6 +77,9 @@ static void assert_defaults(const struct settings *s)
     assert_int_equal(s->services_max, 1000);
     assert_int_equal(s->ring_bytes, 0);
     assert_int_equal(s->workers, 1);
+    assert_int_equal(s->services_idle_ns, UINT64_C(3600000000000));
+    assert_false(settings_outputs_wanted(&s->outputs));
+    assert_int_equal(s->outputs.flush_ns, UINT64_C(10000000000));
 }
 
 static void there_are_defaults(void **state)
@@ -129,6 +133,8 @@ static void the_installed_files_examples_load(void **state)
     AUTO(settings_free) struct settings *s = loaded(examples.data);
     assert_int_equal(s->interface_count, 2);
     assert_int_equal(s->rule_count, 7);
+    assert_int_equal(s->outputs.statsd_count, 2);
+    assert_true(s->outputs.syslog.wanted);
 }
 
 static void all_keys_are_read(void **state)
@@ -141,7 +147,7 @@ static void all_keys_are_read(void **state)
         "rules = ( { query = \"s\"; },\n"
         "          { host = \"*.b\"; path = \"/img\"; service = \"images\"; } );\n"
         "sessions = { timeout = 86400; max = 0x10; };\n"
-        "services = { max = 7L; };\n"
+        "services = { max = 7L; idle = 60; };\n"
         "ring = { size = 1024; };\n"
         "workers = 64;\n");
     assert_int_equal(s->interface_count, 3);
@@ -167,6 +173,7 @@ static void all_keys_are_read(void **state)
     assert_int_equal(s->sessions.timeout_ns, UINT64_C(86400000000000));
     assert_int_equal(s->sessions.max, 16);
     assert_int_equal(s->services_max, 7);
+    assert_int_equal(s->services_idle_ns, UINT64_C(60000000000));
     assert_int_equal(s->ring_bytes, 1 << 30);
     assert_int_equal(s->workers, 64);
 }
@@ -301,6 +308,158 @@ static void rule_errors_have_the_rules_line(void **state)
                  "own: \"_other\"");
 }
 
+static bool sends(struct metric_set set, const char *names)
+{
+    struct metric_set wanted = {0};
+    struct bytes rest = bytes_from_string(names);
+    while (rest.size) {
+        const uint8_t *blank = memchr(rest.data, ' ', rest.size);
+        struct bytes name = bytes_take(&rest, blank ? (size_t)(blank - rest.data) : rest.size);
+        assert_true(metric_set_add_name(&wanted, name));
+        bytes_take(&rest, 1);
+    }
+    return set.bits == wanted.bits;
+}
+
+static void a_statsd_destination_has_defaults(void **state)
+{
+    (void)state;
+    AUTO(settings_free) struct settings *s = loaded("statsd = ( { } );");
+    assert_true(settings_outputs_wanted(&s->outputs));
+    assert_int_equal(s->outputs.statsd_count, 1);
+    const struct settings_statsd *d = &s->outputs.statsd[0];
+    assert_string_equal(d->address, "127.0.0.1:8125");
+    assert_int_equal(d->endpoint.transport, ENDPOINT_UDP);
+    assert_string_equal(d->endpoint.host, "127.0.0.1");
+    assert_string_equal(d->endpoint.port, "8125");
+    assert_int_equal(d->dialect, STATSD_GRAPHITE);
+    assert_string_equal(d->prefix, "httpacct");
+    assert_true(d->with_host);
+    assert_null(d->host);
+    assert_int_equal(d->tag_count, 0);
+    assert_true(sends(d->metrics, "default"));
+    assert_int_equal(d->datagram_bytes, 1432);
+}
+
+static void statsd_keys_are_read(void **state)
+{
+    (void)state;
+    AUTO(settings_free)
+    struct settings *s =
+        loaded("statsd = ( { address = \"dd.internal\"; dialect = \"datadog\"; prefix = \"a.b\";\n"
+               "             tags = [ \"env:prod\", \"web\" ]; metrics = [ \"bytes\", \"ttfb\" ];\n"
+               "             datagram = 8192; },\n"
+               "           { address = \"unix:///run/dsd.socket\"; host = false; },\n"
+               "           { address = \"udp://[::1]:9125\"; host = \"web1\"; metrics = [ \"all\" "
+               "]; } );\n"
+               "flush = { interval = 3600; };\n");
+    assert_int_equal(s->outputs.flush_ns, UINT64_C(3600000000000));
+    assert_int_equal(s->outputs.statsd_count, 3);
+    const struct settings_statsd *d = s->outputs.statsd;
+    assert_string_equal(d[0].endpoint.host, "dd.internal");
+    assert_string_equal(d[0].endpoint.port, "8125");
+    assert_int_equal(d[0].dialect, STATSD_DATADOG);
+    assert_string_equal(d[0].prefix, "a.b");
+    assert_int_equal(d[0].tag_count, 2);
+    assert_string_equal(d[0].tags[0], "env:prod");
+    assert_string_equal(d[0].tags[1], "web");
+    assert_true(sends(d[0].metrics, "bytes ttfb"));
+    assert_int_equal(d[0].datagram_bytes, 8192);
+
+    assert_int_equal(d[1].endpoint.transport, ENDPOINT_UNIX);
+    assert_false(d[1].with_host);
+    assert_string_equal(d[2].endpoint.host, "::1");
+    assert_string_equal(d[2].host, "web1");
+    assert_true(sends(d[2].metrics, "all"));
+}
+
+static void statsd_errors_quote_the_text(void **state)
+{
+    (void)state;
+    assert_error("statsd = { };", "1: statsd must be a list ( ) of groups { }, not a group { }");
+    assert_error("statsd = (\n{ addres = \"x\"; } );", "2: unknown key: \"addres\"");
+    assert_error("statsd = ( { address = \"x:0\"; } );",
+                 "1: address has a port that is not from 1 to 65535: \"x:0\"");
+    assert_error("statsd = ( { address = \"tcp://x:1\"; } );",
+                 "1: address is neither udp:// nor unix://: \"tcp://x:1\"");
+    assert_error("statsd = ( { address = 8125; } );", "1: address must be a string, not 8125");
+    assert_error("statsd = ( { dialect = \"influx\"; } );",
+                 "1: dialect must be \"graphite\" or \"datadog\", not \"influx\"");
+    assert_error("statsd = ( { prefix = \"1st\"; } );",
+                 "1: prefix must begin with a letter: \"1st\"");
+    assert_error("statsd = ( { host = true; } );", "1: host must be a name or false, not true");
+    assert_error("statsd = ( { host = \"\"; } );", "1: host must be a name or false, not \"\"");
+    assert_error("statsd = ( {\ndialect = \"datadog\"; host = \"web1\"; } );",
+                 "1: host is for the dialect \"graphite\"");
+    assert_error("statsd = ( { tags = [ \"a\" ]; } );", "1: tags are for the dialect \"datadog\"");
+    assert_error("statsd = ( { dialect = \"datadog\"; tags = [ \"a\",\n\"b c\" ]; } );",
+                 "2: tag may have letters, digits and \"_-:./\": \"b c\"");
+    assert_error("statsd = ( { tags = \"a\"; } );",
+                 "1: tags must be an array [ ] of tags, not \"a\"");
+    assert_error("statsd = ( { metrics = [ \"bytes\",\n\"byte\" ]; } );",
+                 "2: unknown metric: \"byte\"");
+    assert_error("statsd = ( { metrics = [ ]; } );", "1: metrics names none");
+    assert_error("statsd = ( { metrics = [ 1 ]; } );",
+                 "1: each of metrics must be a string, not 1");
+    assert_error("statsd = ( { datagram = 511; } );",
+                 "1: datagram must be a whole number from 512 to 8192, not 511");
+    assert_error("flush = { interval = 0; };",
+                 "1: interval must be a whole number from 1 to 3600, not 0");
+}
+
+static void tags_that_no_datagram_has_room_for_are_an_error(void **state)
+{
+    (void)state;
+    AUTO(text_deinit) struct text content = {0};
+    text_add_string(&content, "statsd = (\n{ dialect = \"datadog\"; tags = [ \"a\"");
+    for (int i = 0; i < 7; i++)
+        text_printf(&content, ", \"t%d:%0190d\"", i, 0);
+    text_add_string(&content, " ]; } );");
+    write_file(MAIN, bytes_make(content.data, content.size));
+    assert_file_fails(MAIN, -EINVAL,
+                      MAIN ":2: a line with all these tags does not fit into a datagram");
+}
+
+static void syslog_keys_are_read(void **state)
+{
+    (void)state;
+    AUTO(settings_free) struct settings *defaults = loaded("syslog = { };");
+    assert_true(settings_outputs_wanted(&defaults->outputs));
+    assert_true(defaults->outputs.syslog.address.local);
+    assert_int_equal(defaults->outputs.syslog.facility, LOG_DAEMON);
+    assert_int_equal(defaults->outputs.syslog.interval_ns, UINT64_C(60000000000));
+
+    AUTO(settings_free)
+    struct settings *s = loaded(
+        "syslog = { address = \"tcp://logs.internal\"; facility = \"local7\"; interval = 5;\n"
+        "           host = \"web1\"; tag = \"traffic\"; sd_id = \"t@1\"; metrics = [ \"bytes\" ]; "
+        "};\n");
+    const struct settings_syslog *l = &s->outputs.syslog;
+    assert_false(l->address.local);
+    assert_int_equal(l->address.endpoint.transport, ENDPOINT_TCP);
+    assert_string_equal(l->address.endpoint.port, "601");
+    assert_int_equal(l->facility, LOG_LOCAL7);
+    assert_int_equal(l->interval_ns, UINT64_C(5000000000));
+    assert_string_equal(l->host, "web1");
+    assert_string_equal(l->tag, "traffic");
+    assert_string_equal(l->sd_id, "t@1");
+    assert_true(sends(l->metrics, "bytes"));
+}
+
+static void syslog_errors_quote_the_text(void **state)
+{
+    (void)state;
+    assert_error("syslog = ( );", "1: syslog must be a group { }, not a list ( )");
+    assert_error("syslog = { address = \"unix:///dev/log\"; };",
+                 "1: address is neither \"local\" nor udp:// nor tcp://: \"unix:///dev/log\"");
+    assert_error(
+        "syslog = { facility = \"local8\"; };",
+        "1: facility must be one of syslog's: \"daemon\", \"local0\" to \"local7\" ..., not "
+        "\"local8\"");
+    assert_error("syslog = { sd_id = \"x\"; };",
+                 "1: sd_id must be NAME@NUMBER with the number of a private enterprise, not \"x\"");
+}
+
 static void lines_past_16_bits_are_right(void **state)
 {
     (void)state;
@@ -385,6 +544,12 @@ int main(void)
         cmocka_unit_test(nuls_are_errors),
         cmocka_unit_test(interfaces_are_checked),
         cmocka_unit_test(rule_errors_have_the_rules_line),
+        cmocka_unit_test(a_statsd_destination_has_defaults),
+        cmocka_unit_test(statsd_keys_are_read),
+        cmocka_unit_test(statsd_errors_quote_the_text),
+        cmocka_unit_test(tags_that_no_datagram_has_room_for_are_an_error),
+        cmocka_unit_test(syslog_keys_are_read),
+        cmocka_unit_test(syslog_errors_quote_the_text),
         cmocka_unit_test(lines_past_16_bits_are_right),
         cmocka_unit_test(includes_are_relative_to_the_main_file),
         cmocka_unit_test(includes_that_cannot_be_read_are_errors),

@@ -194,6 +194,51 @@ static void printable_is_plain_ascii_and_can_be_undone(void **state)
     assert_int_equal(*in, '\0');
 }
 
+static void utf8_is_kept_and_what_is_not_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        struct bytes in;
+        const char *out;
+    } cases[] = {
+        {BYTES("eth0: caf\xc3\xa9 \\ \xf0\x9f\x98\x80"), "eth0: caf\xc3\xa9 \\ \xf0\x9f\x98\x80"},
+        {BYTES("a\nb\0c\x7f\x1b[2J"), "a\\x0ab\\x00c\\x7f\\x1b[2J"},
+        {BYTES("\xc2\x9b\xc2\xa0"), "\\xc2\\x9b\xc2\xa0"}, /* CSI, one character */
+        {BYTES("\xff\xc3"), "\\xff\\xc3"},
+        {BYTES("\xed\xa0\x80"), "\\xed\\xa0\\x80"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        AUTO(text_deinit) struct text t = {0};
+        text_add_utf8(&t, cases[i].in);
+        assert_string_equal(t.data, cases[i].out);
+    }
+}
+
+static void random_bytes_become_utf8_without_control_characters(void **state)
+{
+    (void)state;
+    unsigned seed = (unsigned)time(NULL);
+    print_message("seed %u\n", seed);
+    srand(seed);
+    AUTO(text_deinit) struct text t = {0};
+    for (unsigned round = 0; round < 20000; round++) {
+        uint8_t b[64];
+        for (size_t i = 0; i < sizeof(b); i++)
+            b[i] = rand() % 2 ? edges[(size_t)rand() % sizeof(edges)] : (uint8_t)rand();
+        text_clear(&t);
+        text_add_utf8(&t, bytes_make(b, sizeof(b)));
+        struct bytes left = bytes_make(t.data, t.size);
+        while (left.size) {
+            uint32_t c = 0;
+            size_t length = 1;
+            while (!is_character(bytes_make(left.data, length), &c))
+                assert_true(++length <= MIN(left.size, (size_t)4));
+            assert_true(c >= 0x20 && (c < 0x7f || c >= 0xa0));
+            bytes_take(&left, length);
+        }
+    }
+}
+
 static void numbers_at_their_limits(void **state)
 {
     (void)state;
@@ -273,6 +318,8 @@ int main(void)
         cmocka_unit_test(character_cut_short_is_not_read_past_its_end),
         cmocka_unit_test(json_of_known_strings),
         cmocka_unit_test(printable_is_plain_ascii_and_can_be_undone),
+        cmocka_unit_test(utf8_is_kept_and_what_is_not_is_told),
+        cmocka_unit_test(random_bytes_become_utf8_without_control_characters),
         cmocka_unit_test(numbers_at_their_limits),
         cmocka_unit_test(text_grows_with_what_is_added),
         cmocka_unit_test(formatted_text_longer_than_the_buffer_is_whole),

@@ -138,6 +138,34 @@ static void touched_service_is_reported_with_its_open_connections(void **state)
     assert_int_equal(r->services[0].open, 5);
 }
 
+static void idle_services_that_nothing_refers_to_are_forgotten(void **state)
+{
+    (void)state;
+    const struct direction_counts counts = {.bytes = 10};
+    account_charge(&account, service("idle"), DIRECTION_IN, &counts);
+    account_charge(&account, service("kept"), DIRECTION_IN, &counts);
+    report_free(account_report(&account, 7, 99, &no_gauges));
+    account_charge(&account, service("due"), DIRECTION_IN, &counts);
+
+    account_forget(&account, 99);
+    AUTO(report_free) struct report *before = account_report(&account, 7, 120, &no_gauges);
+    assert_int_equal(before->gauges.services, 3);
+
+    account_charge(&account, service("due"), DIRECTION_IN, &counts);
+    account_keep(service("kept"));
+    account_keep(NULL);
+    account_forget(&account, 200);
+    AUTO(report_free) struct report *after = account_report(&account, 7, 120, &no_gauges);
+    assert_int_equal(after->gauges.services, 2);
+    assert_int_equal(after->service_count, 1);
+    assert_int_equal(find(after, "due")->delta.direction[DIRECTION_IN].bytes, 10);
+
+    account_forget(&account, 200);
+    AUTO(report_free) struct report *end = report();
+    assert_int_equal(end->gauges.services, 0);
+    assert_string_equal(account.other->name.text, "_other");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -149,6 +177,7 @@ int main(void)
         TEST(bytes_are_pending_until_they_are_charged),
         TEST(report_has_what_moved_since_the_last),
         TEST(touched_service_is_reported_with_its_open_connections),
+        TEST(idle_services_that_nothing_refers_to_are_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

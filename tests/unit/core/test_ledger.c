@@ -25,15 +25,21 @@ static struct ledger *make_ledger(uint32_t services_max)
 }
 
 /* A report of one service with its bytes in, on interface 0. */
-static void add(struct ledger *l, const char *name, uint64_t bytes)
+static void add_at(struct ledger *l, const char *name, uint64_t bytes, uint64_t time_ns)
 {
     struct report *r = calloc(1, sizeof(*r) + sizeof(r->services[0]));
+    r->time_ns = time_ns;
     r->service_count = 1;
     snprintf(r->services[0].name.text, sizeof(r->services[0].name.text), "%s", name);
     r->services[0].delta.direction[DIRECTION_IN].bytes = bytes;
     r->services[0].delta.requests = 1;
     ledger_add(l, r);
     free(r);
+}
+
+static void add(struct ledger *l, const char *name, uint64_t bytes)
+{
+    add_at(l, name, bytes, 0);
 }
 
 static const struct ledger_service *find(struct ledger *l, enum ledger_period period,
@@ -175,6 +181,29 @@ static void past_the_cap_services_become_other(void **state)
     assert_int_equal(f->period[LEDGER_INTERVAL].counts.services_folded, 2);
 }
 
+static void at_the_cap_idle_services_make_room(void **state)
+{
+    (void)state;
+    static const char *const interface = "eth0";
+    AUTO(ledger_free) struct ledger *l = NULL;
+    assert_int_equal(ledger_new(&l, &(struct ledger_options){.services_max = 2,
+                                                             .idle_ns = 100,
+                                                             .interfaces = &interface,
+                                                             .interface_count = 1}),
+                     0);
+    add_at(l, "a", 1, 1000);
+    add_at(l, "b", 2, 1050);
+    add_at(l, "c", 4, 1099);
+    assert_int_equal(bytes_in(l, LEDGER_TOTAL, SERVICE_OTHER), 4);
+    add_at(l, "d", 8, 1100);
+    assert_null(find(l, LEDGER_TOTAL, "a"));
+    assert_int_equal(bytes_in(l, LEDGER_TOTAL, "b"), 2);
+    assert_int_equal(bytes_in(l, LEDGER_TOTAL, "d"), 8);
+    assert_int_equal(bytes_in(l, LEDGER_TOTAL, SERVICE_OTHER), 5);
+    assert_int_equal(bytes_in(l, LEDGER_INTERVAL, SERVICE_OTHER), 5);
+    assert_int_equal(ledger_interface(l, 0)->period[LEDGER_TOTAL].service_bytes, 15);
+}
+
 static void names_of_the_agent_keep_their_place_past_the_cap(void **state)
 {
     (void)state;
@@ -288,6 +317,7 @@ int main(void)
         cmocka_unit_test(next_interval_begins_with_nothing),
         cmocka_unit_test(services_are_sorted_by_bytes_then_name),
         cmocka_unit_test(past_the_cap_services_become_other),
+        cmocka_unit_test(at_the_cap_idle_services_make_room),
         cmocka_unit_test(names_of_the_agent_keep_their_place_past_the_cap),
         cmocka_unit_test(gauges_are_those_of_the_last_report),
         cmocka_unit_test(imbalance_has_the_sign_of_what_is_missing),

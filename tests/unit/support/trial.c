@@ -62,6 +62,7 @@ static void start_engine(struct trial *t, const struct trial_options *options)
         .session_timeout_ns = 121 * 1000000000ull,
         .sessions_max = options->sessions_max ? options->sessions_max : 65536,
         .services_max = options->services_max ? options->services_max : 1000,
+        .services_idle_ns = options->services_idle_ns,
         .hash_seed = 0x5eed,
     };
     if (options->port)

@@ -46,6 +46,7 @@ struct trial {
 struct trial_options {
     uint32_t sessions_max;
     uint32_t services_max;
+    uint64_t services_idle_ns;
     uint16_t port; /* 0: all */
     bool impatient;
     bool unobserved;

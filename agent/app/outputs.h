@@ -1,0 +1,61 @@
+/*
+ * Where what moved is sent to: all StatsD destinations, and syslog.
+ *
+ * Each kind has an interval of its own. When one is over, the owner is told: it
+ * collects reports, adds them, and then flushes. All reports must be added,
+ * also those that were asked for by somebody else.
+ *
+ * While there is a syslog and stderr is no terminal, the agent's own log goes
+ * there.
+ *
+ * Units    nanoseconds since the epoch, unless said otherwise
+ * Owns     the sinks; its handles live in the loop it was given
+ * Threads  the loop's
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "app/settings_outputs.h"
+#include "base/macros.h"
+#include "core/report.h"
+
+struct outputs;
+
+/* An interval is over: collect reports, then outputs_flush(). */
+typedef void outputs_due_fn(void *context);
+
+struct outputs_options {
+    const struct settings_outputs *settings; /* borrowed */
+    const char *const *interfaces;           /* their names, by the number in their reports */
+    size_t interface_count;
+    uint32_t services_max; /* on each interface */
+    uint64_t hash_seed;
+    uint64_t idle_ns; /* after which a service is forgotten */
+    outputs_due_fn *due;
+    void *context;
+};
+
+int outputs_new(struct outputs **out, uv_loop_t *loop, const struct outputs_options *options);
+
+/* Stop where all is, and free it when the loop has run. NULL is fine. */
+struct outputs *outputs_close(struct outputs *o);
+AUTO_DEFINE(struct outputs, outputs_close)
+
+/* Owe what @r says moved. */
+void outputs_add(struct outputs *o, const struct report *r);
+
+/* The reports are in: send what is due, where an interval is over. */
+void outputs_flush(struct outputs *o, uint64_t time_ns);
+
+typedef void outputs_finished_fn(void *context);
+
+/**
+ * Send all that is due for the last time, say on the log what could not be sent,
+ * and call @finished, once, @patience_ms from now at the latest, perhaps before
+ * this returns. Then close.
+ */
+void outputs_finish(struct outputs *o, uint64_t time_ns, uint64_t patience_ms,
+                    outputs_finished_fn *finished);

@@ -1,0 +1,209 @@
+/*
+ * Settled amounts are subtracted where they were added, so what is owed is
+ * always what was reported less what was accepted.
+ */
+#include "core/due.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "core/due_series.h"
+
+/* They have their place from the start, so that the cap can't take it. */
+static const struct service_name reserved_names[] = {
+    {SERVICE_UNSPECIFIED},
+    {SERVICE_UNKNOWN},
+    {SERVICE_OTHER},
+};
+
+/* How many services are owed under one name. */
+static size_t tables(const struct due *d)
+{
+    return d->options.per_interface ? d->options.interface_count : 1;
+}
+
+static struct due_service *new_service(const struct due *d, const struct due_service_key *key)
+{
+    size_t opens = d->options.per_interface ? 1 : d->options.interface_count;
+    bool has_ttfb = metric_set_has(&d->options.metrics, METRIC_ttfb);
+    size_t size = sizeof(struct due_service) + opens * sizeof(uint64_t);
+    struct due_service *s = calloc(1, size + (has_ttfb ? sizeof(*s->ttfb) : 0));
+    if (!s)
+        return NULL;
+    s->key = *key;
+    if (has_ttfb)
+        s->ttfb = (struct ttfb_histogram *)((char *)s + size);
+    return s;
+}
+
+/* Returns NULL past the cap and without memory. */
+static struct due_service *find_or_add(struct due *d, unsigned interface,
+                                       const struct service_name *name)
+{
+    struct due_service_key key = {d->options.per_interface ? interface : 0, *name};
+    unsigned size = (unsigned)(offsetof(struct due_service_key, name.text) + strlen(name->text));
+    unsigned hash = (unsigned)XXH3_64bits_withSeed(&key, size, d->options.hash_seed);
+    struct due_service *s = NULL;
+    HASH_FIND_BYHASHVALUE(hh, d->services, &key, size, hash, s);
+    if (s || HASH_COUNT(d->services) >= d->services_max)
+        return s;
+
+    s = new_service(d, &key);
+    if (!s)
+        return NULL;
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, d->services, &s->key, size, hash, s);
+    if (!s->hh.tbl) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+static int add_reserved(struct due *d)
+{
+    for (unsigned i = 0; i < tables(d); i++)
+        for (size_t n = 0; n < ARRAY_SIZE(reserved_names); n++)
+            if (!find_or_add(d, i, &reserved_names[n]))
+                return -ENOMEM;
+    return 0;
+}
+
+int due_new(struct due **out, const struct due_options *options)
+{
+    AUTO(due_free) struct due *d = calloc(1, sizeof(*d));
+    if (!d)
+        return -ENOMEM;
+
+    d->options = *options;
+    d->services_max = tables(d) * (options->services_max + ARRAY_SIZE(reserved_names));
+    d->interfaces = calloc(options->interface_count, sizeof(*d->interfaces));
+    if (!d->interfaces)
+        return -ENOMEM;
+    for (enum metric_scope scope = 0; scope < ARRAY_SIZE(d->sent); scope++) {
+        int error = due_series_list_init(&d->sent[scope], scope, &options->metrics);
+        if (error < 0)
+            return error;
+    }
+    int error = add_reserved(d);
+    if (error < 0)
+        return error;
+    *out = TAKE(d);
+    return 0;
+}
+
+static void drop_service(struct due *d, struct due_service *s)
+{
+    HASH_DEL(d->services, s);
+    free(s);
+}
+
+struct due *due_free(struct due *d)
+{
+    if (!d)
+        return NULL;
+
+    struct due_service *s, *next;
+    HASH_ITER (hh, d->services, s, next)
+        drop_service(d, s);
+    for (enum metric_scope scope = 0; scope < ARRAY_SIZE(d->sent); scope++)
+        free(d->sent[scope].series);
+    free(d->interfaces);
+    free(d);
+    return NULL;
+}
+
+/* What can't be told any more, after 2^32 replies that nobody took, is not told. */
+static void add_ttfb(struct ttfb_histogram *into, const struct ttfb_histogram *from)
+{
+    for (unsigned i = 0; i < TTFB_BUCKETS; i++)
+        if (__builtin_add_overflow(into->buckets[i], from->buckets[i], &into->buckets[i]))
+            into->buckets[i] = UINT32_MAX;
+}
+
+static void set_open(const struct due *d, struct due_service *s, unsigned interface, uint64_t open)
+{
+    uint64_t *known = &s->open[d->options.per_interface ? 0 : interface];
+    s->values.open.value += open - *known;
+    *known = open;
+}
+
+static void add_service(struct due *d, const struct report *r, const struct report_service *from)
+{
+    struct due_service *s = find_or_add(d, r->interface, &from->name);
+    if (s) {
+        set_open(d, s, r->interface, from->open);
+    } else {
+        s = find_or_add(d, r->interface, &(struct service_name){SERVICE_OTHER});
+        d->interfaces[r->interface].services_folded += from->delta.requests;
+    }
+    service_counts_add(&s->values.counts, &from->delta);
+    if (s->ttfb)
+        add_ttfb(s->ttfb, &from->ttfb);
+    s->moved_ns = r->time_ns;
+    d->interfaces[r->interface].service_bytes += service_counts_ip_bytes(&from->delta);
+}
+
+void due_add(struct due *d, const struct report *r)
+{
+    assert(r->interface < d->options.interface_count);
+
+    struct due_interface_values *i = &d->interfaces[r->interface];
+#define ADD_MEMBER(name) i->name += r->delta.name;
+    BALANCE_COUNTS(ADD_MEMBER)
+    ENGINE_COUNTS(ADD_MEMBER)
+#undef ADD_MEMBER
+    i->pending_bytes.value = r->gauges.pending_bytes;
+    i->sessions.value = r->gauges.sessions;
+    i->services.value = r->gauges.services;
+    for (size_t s = 0; s < r->service_count; s++)
+        add_service(d, r, &r->services[s]);
+}
+
+void due_set_agent(struct due *d, const struct agent_telemetry *t)
+{
+#define ADD_MEMBER(name, ...) d->agent.name += t->name - d->agent_seen.name;
+    AGENT_COUNTERS(ADD_MEMBER)
+#undef ADD_MEMBER
+#define SET_MEMBER(name, ...) d->agent.name.value = t->name;
+    AGENT_GAUGES(SET_MEMBER)
+#undef SET_MEMBER
+    d->agent_seen = *t;
+}
+
+static bool is_reserved(const struct due_service *s)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(reserved_names); i++)
+        if (strcmp(s->key.name.text, reserved_names[i].text) == 0)
+            return true;
+    return false;
+}
+
+void due_expire(struct due *d, uint64_t now_ns)
+{
+    struct due_service *s, *next;
+    HASH_ITER (hh, d->services, s, next) {
+        struct due_record r = due_record_of_service(d, s);
+        bool idle = s->moved_ns + d->options.idle_ns <= now_ns;
+        if (idle && due_record_is_settled(&r) && !is_reserved(s))
+            drop_service(d, s);
+    }
+}
+
+uint64_t due_bytes(const struct due *d)
+{
+    if (!metric_set_has(&d->options.metrics, METRIC_bytes))
+        return 0;
+    uint64_t sum = 0;
+    for (const struct due_service *s = d->services; s; s = s->hh.next)
+        for (unsigned way = 0; way < ARRAY_SIZE(s->values.counts.direction); way++)
+            sum += s->values.counts.direction[way].bytes;
+    return sum;
+}
+
+size_t due_service_count(const struct due *d)
+{
+    return HASH_COUNT(d->services);
+}

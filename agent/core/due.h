@@ -1,0 +1,119 @@
+/*
+ * What one destination is still owed: what was reported and not yet accepted.
+ *
+ * A walk shows it line by line. Each line comes with claims: what is settled
+ * when the line was accepted. What is not settled stays due and is shown by the
+ * next walk, with what was added meanwhile.
+ *
+ *     due_walk_begin(&w, d);
+ *     while (due_walk_line(&w, &line)) {
+ *         claimed += due_claim(&line, &claims[claimed]);
+ *         due_walk_next(&w);
+ *     }
+ *     due_settle(claims, claimed);
+ *
+ * A service is owed for each interface, or for all of them together. Past the
+ * cap, or without memory, what a service moved goes to _other, and its requests
+ * count as services_folded.
+ *
+ * Units    as in metric.h; times in nanoseconds
+ * Owns     its services
+ * Threads  one at a time
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "core/metric.h"
+#include "core/report.h"
+
+enum { DUE_LINE_CLAIMS_MAX = TTFB_BUCKETS };
+
+/* The largest integer that receivers, which count in doubles, take as it is. */
+#define DUE_AMOUNT_MAX (1ull << 53)
+
+struct due_options {
+    struct metric_set metrics; /* that are sent */
+    bool per_interface;        /* services by interface, else over all of them */
+    bool percentiles;          /* ttfb as its percentiles, else as its buckets */
+    uint32_t services_max;     /* on each interface */
+    uint64_t hash_seed;        /* random: the names come from the network */
+    size_t interface_count;
+    uint64_t idle_ns; /* after which due_expire() drops a service that is owed nothing */
+};
+
+struct due;
+
+int due_new(struct due **out, const struct due_options *options);
+struct due *due_free(struct due *d);
+AUTO_DEFINE(struct due, due_free)
+
+/* Owe what @r says moved. */
+void due_add(struct due *d, const struct report *r);
+
+/* Owe what @t has more than at the last call. */
+void due_set_agent(struct due *d, const struct agent_telemetry *t);
+
+/* Drop services that are owed nothing and idle at @now_ns. Ends walks and voids claims. */
+void due_expire(struct due *d, uint64_t now_ns);
+
+/* IP bytes of services (their metric bytes) that are owed; 0 if that is not sent. */
+uint64_t due_bytes(const struct due *d);
+
+/* How many services it holds, the three that the agent names itself included. */
+size_t due_service_count(const struct due *d);
+
+/* Kinds of claims. */
+enum due_kind { DUE_COUNTER, DUE_GAUGE, DUE_BUCKET };
+
+/* What is settled when a line was accepted. Valid until due_expire(). */
+struct due_claim {
+    enum due_kind kind;
+    union {
+        uint64_t *owed;   /* of a counter */
+        uint64_t *told;   /* what the receiver was told a gauge is */
+        uint32_t *bucket; /* of ttfb */
+    };
+    uint64_t amount;
+};
+
+struct due_line {
+    enum metric_id metric;
+    const char *variant; /* "in", "out"; "1xx" to "5xx"; "p50", "p95", "p99"; or NULL */
+    const char *service; /* or NULL */
+    bool has_interface;
+    unsigned interface;
+    uint64_t value;                   /* at most DUE_AMOUNT_MAX; nanoseconds of a timing */
+    uint64_t samples;                 /* of a timing: how many it stands for */
+    struct due_claim claim;           /* with a NULL pointer: none */
+    struct ttfb_histogram *histogram; /* all of it is claimed, too; or NULL */
+};
+
+/* Write what accepting @l settles to @out, DUE_LINE_CLAIMS_MAX at most. Returns how many. */
+size_t due_claim(const struct due_line *l, struct due_claim *out);
+
+void due_settle(const struct due_claim *claims, size_t count);
+
+/* A place in what is owed. due_add() and due_settle() may be called in between. */
+struct due_walk {
+    struct due *due;
+    enum metric_scope scope;
+    unsigned interface;
+    struct due_service *service;
+    unsigned series; /* of those of the scope that are sent */
+    unsigned part;   /* of a timing: bucket, or percentile */
+    bool split;      /* the line before was a part of this counter */
+    uint64_t left;   /* of it */
+    bool ended;
+};
+
+/* Begin with the agent, then the interfaces, then the services. */
+void due_walk_begin(struct due_walk *w, struct due *d);
+
+/* Fill @l with the line that the walk stands at. Returns whether there is one. */
+bool due_walk_line(struct due_walk *w, struct due_line *l);
+
+void due_walk_next(struct due_walk *w);

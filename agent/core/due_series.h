@@ -1,0 +1,109 @@
+/*
+ * Where what is owed is kept: a series is one line of a service, an interface
+ * or the agent, and its place in their values. Shared by due.c and due_walk.c.
+ *
+ * Owns     nothing
+ * Threads  as struct due
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/counts.h"
+#include "core/due.h"
+#include "core/metric.h"
+#include "core/service_name.h"
+#include "core/table.h"
+#include "core/ttfb.h"
+
+struct due_gauge {
+    uint64_t value;
+    uint64_t told;
+};
+
+struct due_service_values {
+    struct service_counts counts;
+    struct due_gauge open;
+};
+
+struct due_interface_values {
+#define DUE_COUNTER_MEMBER(name, ...) uint64_t name;
+#define DUE_GAUGE_MEMBER(name, ...)   struct due_gauge name;
+    BALANCE_COUNTS(DUE_COUNTER_MEMBER)
+    ENGINE_COUNTS(DUE_COUNTER_MEMBER)
+    uint64_t service_bytes;
+    struct due_gauge pending_bytes;
+    struct due_gauge sessions;
+    struct due_gauge services;
+};
+
+struct due_agent_values {
+    AGENT_COUNTERS(DUE_COUNTER_MEMBER)
+    AGENT_GAUGES(DUE_GAUGE_MEMBER)
+#undef DUE_COUNTER_MEMBER
+#undef DUE_GAUGE_MEMBER
+};
+
+struct due_series {
+    enum metric_id metric;
+    const char *variant;
+    size_t offset; /* in the values of its scope: of a counter, or of a due_gauge */
+};
+
+/* The series of a scope that are sent. */
+struct due_series_list {
+    size_t count;
+    const struct due_series **series;
+};
+
+/* Fill @l, whose series are to be freed, with those of @scope in @sent. */
+int due_series_list_init(struct due_series_list *l, enum metric_scope scope,
+                         const struct metric_set *sent);
+
+struct due_service_key {
+    uint32_t interface; /* 0 when services are owed for all interfaces together */
+    struct service_name name;
+};
+
+struct due_service {
+    struct due_service_key key;
+    struct due_service_values values;
+    struct ttfb_histogram *ttfb; /* behind open, or NULL: not sent */
+    uint64_t moved_ns;
+    UT_hash_handle hh;
+    uint64_t open[]; /* by interface */
+};
+
+struct due {
+    struct due_options options;
+    struct due_series_list sent[METRIC_AGENT + 1]; /* by scope */
+    struct due_agent_values agent;
+    struct agent_telemetry agent_seen;
+    struct due_interface_values *interfaces;
+    struct due_service *services; /* uthash by key */
+    size_t services_max;
+};
+
+/* What a walk looks at: the values of one service, one interface, or the agent. */
+struct due_record {
+    void *values;
+    struct ttfb_histogram *ttfb;
+    const struct due_series_list *sent;
+};
+
+struct due_record due_record_of_service(const struct due *d, struct due_service *s);
+
+static inline uint64_t *due_counter(const struct due_record *r, const struct due_series *s)
+{
+    return (uint64_t *)((char *)r->values + s->offset);
+}
+
+static inline struct due_gauge *due_gauge(const struct due_record *r, const struct due_series *s)
+{
+    return (struct due_gauge *)((char *)r->values + s->offset);
+}
+
+/* Whether no line of @r would be shown, nor any if it stays as it is. */
+bool due_record_is_settled(const struct due_record *r);

@@ -1,0 +1,280 @@
+#include "core/statsd_encoder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/statsd_name.h"
+
+enum {
+    NAME_MAX_BYTES = 127, /* of graphite lines */
+    SERVICE_TAIL_BYTES = sizeof(".out.retransmitted") - 1,
+    HOST_NODE_MAX = 32,
+    INTERFACE_NODE_MAX = 24,
+
+    LINE_REST_MAX = 256, /* what a line has besides its head and configured tags, and more */
+};
+
+struct statsd_encoder {
+    enum statsd_dialect dialect;
+    size_t service_max;
+    struct text head; /* of every line: "httpacct.web1." */
+    struct text tags; /* those that are configured: "env:prod,team:web" */
+    struct statsd_name *interfaces;
+};
+
+bool statsd_dialect_find(enum statsd_dialect *dialect, const char *name)
+{
+    static const char *const names[] = {
+#define DIALECT_NAME(NAME, text) [STATSD_##NAME] = (text),
+        STATSD_DIALECTS(DIALECT_NAME)
+#undef DIALECT_NAME
+    };
+    for (enum statsd_dialect d = 0; d < ARRAY_SIZE(names); d++) {
+        if (strcmp(names[d], name) == 0) {
+            *dialect = d;
+            return true;
+        }
+    }
+    return false;
+}
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS  "0123456789"
+
+static bool begins_with_letter(const char *text)
+{
+    return text[0] != '\0' && strchr(LETTERS, text[0]);
+}
+
+static bool is_of(const char *text, const char *characters)
+{
+    return text[strspn(text, characters)] == '\0';
+}
+
+const char *statsd_prefix_check(const char *prefix)
+{
+    size_t size = strlen(prefix);
+    if (!begins_with_letter(prefix))
+        return "must begin with a letter";
+    if (!is_of(prefix, LETTERS DIGITS "_."))
+        return "may have letters, digits, '_' and '.'";
+    if (strstr(prefix, "..") || prefix[size - 1] == '.')
+        return "has an empty node";
+    if (size > STATSD_PREFIX_MAX)
+        return "is longer than 40 bytes";
+    return NULL;
+}
+
+const char *statsd_tag_check(const char *tag)
+{
+    size_t size = strlen(tag);
+    if (!begins_with_letter(tag))
+        return "must begin with a letter";
+    if (!is_of(tag, LETTERS DIGITS "_-:./"))
+        return "may have letters, digits and \"_-:./\"";
+    if (tag[size - 1] == ':')
+        return "has no value";
+    if (size > STATSD_TAG_MAX)
+        return "is longer than 200 bytes";
+    return NULL;
+}
+
+static void add_head(struct statsd_encoder *e, const struct statsd_encoder_options *options)
+{
+    text_add_string(&e->head, options->prefix);
+    text_add_char(&e->head, '.');
+    if (e->dialect != STATSD_GRAPHITE || !options->host)
+        return;
+    struct statsd_name host;
+    statsd_name_make(&host, STATSD_NODE, bytes_from_string(options->host), HOST_NODE_MAX);
+    text_add_string(&e->head, host.text);
+    text_add_char(&e->head, '.');
+}
+
+static void add_interfaces(struct statsd_encoder *e, const struct statsd_encoder_options *options)
+{
+    bool graphite = e->dialect == STATSD_GRAPHITE;
+    for (size_t i = 0; i < options->interface_count; i++)
+        statsd_name_make(&e->interfaces[i], graphite ? STATSD_NODE : STATSD_TAG,
+                         bytes_from_string(options->interfaces[i]), INTERFACE_NODE_MAX);
+}
+
+int statsd_encoder_new(struct statsd_encoder **out, const struct statsd_encoder_options *options)
+{
+    AUTO(statsd_encoder_free) struct statsd_encoder *e = calloc(1, sizeof(*e));
+    if (!e)
+        return -ENOMEM;
+    e->dialect = options->dialect;
+    e->interfaces = calloc(MAX(options->interface_count, (size_t)1), sizeof(*e->interfaces));
+    if (!e->interfaces)
+        return -ENOMEM;
+    add_interfaces(e, options);
+    add_head(e, options);
+    for (size_t i = 0; e->dialect == STATSD_DATADOG && i < options->tag_count; i++)
+        text_printf(&e->tags, "%s%s", i ? "," : "", options->tags[i]);
+    if (text_failed(&e->head) || text_failed(&e->tags))
+        return -ENOMEM;
+
+    e->service_max = STATSD_NAME_MAX;
+    if (e->dialect == STATSD_GRAPHITE)
+        e->service_max = MIN(e->service_max, NAME_MAX_BYTES - SERVICE_TAIL_BYTES - e->head.size);
+    *out = TAKE(e);
+    return 0;
+}
+
+struct statsd_encoder *statsd_encoder_free(struct statsd_encoder *e)
+{
+    if (!e)
+        return NULL;
+    text_deinit(&e->head);
+    text_deinit(&e->tags);
+    free(e->interfaces);
+    free(e);
+    return NULL;
+}
+
+size_t statsd_encoder_line_max(const struct statsd_encoder *e)
+{
+    return e->head.size + e->tags.size + LINE_REST_MAX;
+}
+
+/* @fraction, of @digits digits, without the zeros at its end. */
+static void add_fraction(struct text *t, uint64_t fraction, int digits)
+{
+    for (; digits > 0 && fraction % 10 == 0; digits--)
+        fraction /= 10;
+    if (digits > 0)
+        text_printf(t, ".%0*llu", digits, (unsigned long long)fraction);
+}
+
+static void add_milliseconds(struct text *t, uint64_t ns)
+{
+    uint64_t us = (ns + 500) / 1000;
+    text_add_number(t, us / 1000);
+    add_fraction(t, us % 1000, 3);
+}
+
+/*
+ * 1/@samples, never with an exponent. A line stands for less than 2^32 samples,
+ * and 10 digits behind the zeros give their number back.
+ */
+static void add_rate(struct text *t, uint64_t samples)
+{
+    int digits = 10;
+    uint64_t one = 10000000000;
+    for (uint64_t n = samples; n >= 10; n /= 10) {
+        digits++;
+        one *= 10;
+    }
+    text_add_string(t, "|@0");
+    add_fraction(t, (one + samples / 2) / samples, digits);
+}
+
+static struct statsd_name service_name(const struct statsd_encoder *e, enum statsd_name_kind kind,
+                                       const char *service)
+{
+    struct statsd_name name;
+    statsd_name_make(&name, kind, bytes_from_string(service), e->service_max);
+    return name;
+}
+
+static void add_node(struct text *t, const char *node)
+{
+    text_add_char(t, '.');
+    text_add_string(t, node);
+}
+
+static void add_graphite_name(const struct statsd_encoder *e, const struct due_line *l,
+                              struct text *t)
+{
+    const struct metric *m = &metrics[l->metric];
+    if (l->service) {
+        text_add_string(t, service_name(e, STATSD_NODE, l->service).text);
+        if (m->form == METRIC_EACH_WAY)
+            add_node(t, l->variant);
+        add_node(t, m->name);
+        if (m->form == METRIC_BY_CLASS || m->form == METRIC_TIMING)
+            add_node(t, l->variant);
+    } else if (l->has_interface) {
+        text_add_string(t, METRIC_AGENT_PREFIX);
+        text_add_string(t, e->interfaces[l->interface].text);
+        add_node(t, m->name + sizeof(METRIC_AGENT_PREFIX) - 1);
+    } else {
+        text_add_string(t, m->name);
+    }
+}
+
+static bool is_counter(enum metric_form form)
+{
+    return form == METRIC_COUNTER || form == METRIC_EACH_WAY || form == METRIC_BY_CLASS;
+}
+
+static void add_graphite(const struct statsd_encoder *e, const struct due_line *l, struct text *t)
+{
+    enum metric_form form = metrics[l->metric].form;
+    add_graphite_name(e, l, t);
+    text_add_char(t, ':');
+    if (form == METRIC_TIMING)
+        add_milliseconds(t, l->value);
+    else
+        text_add_number(t, l->value);
+    text_add_string(t, is_counter(form) ? "|c" : "|g");
+}
+
+static void add_datadog_value(const struct due_line *l, struct text *t)
+{
+    enum metric_form form = metrics[l->metric].form;
+    if (form != METRIC_TIMING) {
+        text_add_number(t, l->value);
+        text_add_string(t, is_counter(form) ? "|c" : "|g");
+        return;
+    }
+    add_milliseconds(t, l->value);
+    text_add_string(t, "|d");
+    if (l->samples > 1)
+        add_rate(t, l->samples);
+}
+
+/* A tag, and what parts it from the one before. */
+static void add_tag(struct text *t, const char **separator, const char *key, const char *value)
+{
+    text_add_string(t, *separator);
+    text_add_string(t, key);
+    text_add_string(t, value);
+    *separator = ",";
+}
+
+static void add_datadog(const struct statsd_encoder *e, const struct due_line *l, struct text *t)
+{
+    text_add_string(t, metrics[l->metric].name);
+    text_add_char(t, ':');
+    add_datadog_value(l, t);
+
+    const char *separator = "|#";
+    if (l->service)
+        add_tag(t, &separator, "service:", service_name(e, STATSD_TAG, l->service).text);
+    if (metrics[l->metric].form == METRIC_BY_CLASS)
+        add_tag(t, &separator, "class:", l->variant);
+    else if (l->variant)
+        add_tag(t, &separator, "direction:", l->variant);
+    if (l->has_interface)
+        add_tag(t, &separator, "interface:", e->interfaces[l->interface].text);
+    if (e->tags.size)
+        add_tag(t, &separator, "", e->tags.data);
+}
+
+void statsd_encoder_add(const struct statsd_encoder *e, const struct due_line *l, struct text *t)
+{
+    text_add(t, bytes_make(e->head.data, e->head.size));
+    if (e->dialect == STATSD_GRAPHITE)
+        add_graphite(e, l, t);
+    else
+        add_datadog(e, l, t);
+}
+
+void statsd_encoder_add_heartbeat(const struct statsd_encoder *e, struct text *t)
+{
+    static const struct due_line up = {.metric = METRIC_up, .value = 1};
+    statsd_encoder_add(e, &up, t);
+}

@@ -1,0 +1,335 @@
+"""What takes metrics in, as operators run it: started in a namespace, and read back."""
+
+import collections
+import contextlib
+import json
+import re
+import socket
+import threading
+
+from harness import wait_for
+from packages import npm_package
+from servers import wait_for_port
+
+STATSD_PACKAGE = "statsd@0.9.0"
+
+# A backend that writes what each flush of statsd has, one line of JSON.
+JSON_BACKEND = """
+const fs = require('fs');
+exports.init = function (started, config, events) {
+    events.on('flush', function (time, metrics) {
+        fs.appendFileSync(config.json.file, JSON.stringify(
+            {time, counters: metrics.counters, gauges: metrics.gauges}) + '\\n');
+    });
+    return true;
+};
+"""
+
+COLLECTD_CONF = """
+Hostname "collectd"
+FQDNLookup false
+BaseDir "{folder}"
+PIDFile "{folder}/collectd.pid"
+PluginDir "/usr/lib/collectd"
+TypesDB "/usr/share/collectd/types.db"
+Interval 1
+LoadPlugin logfile
+<Plugin logfile>
+    LogLevel info
+    File "{folder}/log"
+</Plugin>
+LoadPlugin statsd
+<Plugin statsd>
+    Host "127.0.0.1"
+    Port "8125"
+    DeleteCounters false
+    CounterSum true
+</Plugin>
+LoadPlugin csv
+<Plugin csv>
+    DataDir "{folder}/csv"
+    StoreRates false
+</Plugin>
+"""
+
+NETDATA_CONF = """
+[global]
+    run as user = root
+[directories]
+    cache = {folder}/cache
+    lib = {folder}/lib
+    log = {folder}/log
+[db]
+    mode = ram
+    update every = 1
+    retention = 600
+[web]
+    bind to = 127.0.0.1:19999
+[ml]
+    enabled = no
+[health]
+    enabled = no
+[registry]
+    enabled = no
+[plugins]
+    proc = no
+    diskspace = no
+    cgroups = no
+    tc = no
+    idlejitter = no
+    timex = no
+    profile = no
+    enable running new plugins = no
+    go.d = no
+    python.d = no
+    charts.d = no
+    apps = no
+    statsd = yes
+    checks = no
+[statsd]
+    bind to = udp:127.0.0.1:8125
+    update every (flushInterval) = 1
+    max private charts hard limit = 5000
+    create private charts for metrics matching = httpacct.*
+    gaps on counters (deleteCounters) = no
+"""
+
+CARBON_CONF = """
+[cache]
+STORAGE_DIR = {folder}/
+LOCAL_DATA_DIR = {folder}/whisper/
+CONF_DIR = {folder}/conf/
+LOG_DIR = {folder}/log/
+PID_DIR = {folder}/
+USER =
+MAX_CREATES_PER_MINUTE = inf
+MAX_UPDATES_PER_SECOND = inf
+LINE_RECEIVER_INTERFACE = 127.0.0.1
+LINE_RECEIVER_PORT = 2003
+PICKLE_RECEIVER_INTERFACE = 127.0.0.1
+PICKLE_RECEIVER_PORT = 2004
+CACHE_QUERY_INTERFACE = 127.0.0.1
+CACHE_QUERY_PORT = 7002
+ENABLE_TAGS = False
+CARBON_METRIC_INTERVAL = 0
+"""
+
+CARBON_SCHEMAS = """
+[all]
+pattern = .*
+retentions = 1s:1h
+"""
+
+CARBON_AGGREGATION = """
+[count]
+pattern = .*
+xFilesFactor = 0
+aggregationMethod = sum
+"""
+
+GRAPHITE_SETTINGS = """
+SECRET_KEY = 'test'
+TIME_ZONE = 'UTC'
+GRAPHITE_ROOT = '/usr/share/graphite-web'
+CONF_DIR = '/etc/graphite'
+STORAGE_DIR = '{folder}'
+WHISPER_DIR = '{folder}/whisper'
+STANDARD_DIRS = ['{folder}/whisper']
+LOG_DIR = '{folder}'
+INDEX_FILE = '{folder}/index'
+CARBONLINK_HOSTS = ['127.0.0.1:7002']
+DATABASES = {{'default': {{'NAME': '{folder}/db', 'ENGINE': 'django.db.backends.sqlite3'}}}}
+ALLOWED_HOSTS = ['*']
+"""
+
+
+def receive_errors(namespace):
+    """Datagrams that a full socket buffer lost."""
+    snmp = namespace.run("cat", "/proc/net/snmp").stdout
+    names, values = re.findall(r"^Udp: (.*)$", snmp, re.MULTILINE)
+    return int(dict(zip(names.split(), values.split()))["RcvbufErrors"])
+
+
+class Statsd:
+    """The statsd of npm. What it has not flushed when it ends is lost."""
+
+    def __init__(self, test, namespace, *, backends=(), **options):
+        self.test, self.namespace = test, namespace
+        self.folder = test.folder / "statsd"
+        self.folder.mkdir()
+        self.flushes_path = self.folder / "flushes"
+        self.flushes_path.touch()
+        (self.folder / "backend.js").write_text(JSON_BACKEND)
+        (self.folder / "conf.js").write_text(json.dumps({
+            "port": 8125, "address": "127.0.0.1", "mgmt_address": "127.0.0.1",
+            "flushInterval": 1000, "automaticConfigReload": False, "deleteIdleStats": True,
+            "backends": [str(self.folder / "backend.js"), *backends],
+            "json": {"file": str(self.flushes_path)}, **options}))
+        self.start()
+
+    def start(self):
+        program = npm_package(STATSD_PACKAGE) / "stats.js"
+        self.program = self.test.start(self.namespace, "node", program, self.folder / "conf.js")
+        self.wait_for_flushes(1)
+
+    def stop(self):
+        self.program.stop()
+
+    def flushes(self):
+        return [json.loads(line) for line in self.flushes_path.read_text().splitlines()]
+
+    def wait_for_flushes(self, count):
+        """Until all that came before is in a flush, wait for two."""
+        before = len(self.flushes())
+        self.program.wait_until(lambda: len(self.flushes()) >= before + count, "a flush of statsd")
+
+    def counters(self):
+        totals = collections.Counter()
+        for flush in self.flushes():
+            totals.update(flush["counters"])
+        return totals
+
+    def gauges(self):
+        return {name: value for flush in self.flushes() for name, value in flush["gauges"].items()}
+
+    def bad_lines(self):
+        return self.counters()["statsd.bad_lines_seen"]
+
+
+class Collectd:
+    def __init__(self, test, namespace):
+        self.folder = test.folder / "collectd"
+        self.folder.mkdir()
+        conf = self.folder / "collectd.conf"
+        conf.write_text(COLLECTD_CONF.format(folder=self.folder))
+        self.program = test.start(namespace, "collectd", "-f", "-C", conf)
+        self.program.wait_until(lambda: "Initialization complete" in self.log(), "collectd")
+
+    def log(self):
+        path = self.folder / "log"
+        return path.read_text() if path.exists() else ""
+
+    def counters(self):
+        """Totals, as of the last interval."""
+        totals = {}
+        for path in self.folder.glob("csv/collectd/statsd/derive-*"):
+            name = re.match(r"derive-(.*)-\d{4}-\d\d-\d\d$", path.name)[1]
+            values = re.findall(r",(\d+)\n", path.read_text())
+            totals[name] = int(values[-1]) if values else 0
+        return totals
+
+    def bad_lines(self):
+        return self.log().count("Unable to parse line")
+
+
+class Netdata:
+    URL = "http://127.0.0.1:19999/api/v1/allmetrics?format=prometheus" \
+          "&source=as-collected&timestamps=no"
+
+    def __init__(self, test, namespace):
+        self.namespace = namespace
+        self.folder = test.folder / "netdata"
+        for name in ("cache", "lib", "log"):
+            (self.folder / name).mkdir(parents=True)
+        conf = self.folder / "netdata.conf"
+        conf.write_text(NETDATA_CONF.format(folder=self.folder))
+        self.program = test.start(namespace, "netdata", "-D", "-c", conf)
+        self.program.wait_until(lambda: self.read() is not None, "netdata")
+
+    def read(self):
+        result = self.namespace.run("curl", "-sS", self.URL, check=False)
+        return result.stdout if result.returncode == 0 else None
+
+    @staticmethod
+    def spell(name):
+        """What netdata makes of a name."""
+        return name.replace(".", "_").replace("-", "_")
+
+    def counters(self):
+        pattern = r"^netdata_statsd_(\w+)_counter_total\{.*\} (\d+)"
+        return {name: int(value) for name, value in re.findall(pattern, self.read(), re.MULTILINE)}
+
+    def bad_lines(self):
+        path = self.folder / "log/error.log"
+        return path.read_text().count("STATSD: metric") if path.exists() else 0
+
+
+class Listener:
+    """Takes datagrams and keeps their lines, as they came."""
+
+    def __init__(self, test, namespace, port):
+        with namespace.entered():
+            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.socket.bind(("127.0.0.1", port))
+        self.socket.settimeout(0.2)
+        self.closing = False
+        self.counters = collections.Counter()
+        self.gauges = {}
+        self.told = collections.Counter()  # how often each gauge was
+        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.thread.start()
+        test.addCleanup(self.close)
+
+    def work(self):
+        while not self.closing:
+            with contextlib.suppress(TimeoutError):
+                self.take(self.socket.recv(65536).decode())
+
+    def take(self, datagram):
+        for line in datagram.split("\n"):
+            name, value, kind = re.fullmatch(r"([a-z0-9_.-]+):(\d+)\|([cg])", line).groups()
+            if kind == "c":
+                self.counters[name] += int(value)
+            else:
+                self.gauges[name] = int(value)
+                self.told[name] += 1
+
+    def wait_for_flushes(self, heartbeat, count):
+        before = self.told[heartbeat]
+        wait_for(lambda: self.told[heartbeat] >= before + count, f"{count} flushes")
+
+    def close(self):
+        self.closing = True
+        self.thread.join()
+        self.socket.close()
+
+
+class Graphite:
+    """carbon, and graphite-web in front of it."""
+
+    URL = "http://127.0.0.1:8080/render"
+    STATSD_OPTIONS = {"backends": ["./backends/graphite"], "graphiteHost": "127.0.0.1",
+                      "graphitePort": 2003, "graphite": {"legacyNamespace": False}}
+
+    def __init__(self, test, namespace):
+        self.test, self.namespace = test, namespace
+        self.folder = test.folder / "graphite"
+        conf = self.folder / "conf"
+        for folder in (conf, self.folder / "whisper", self.folder / "log"):
+            folder.mkdir(parents=True)
+        (conf / "carbon.conf").write_text(CARBON_CONF.format(folder=self.folder))
+        (conf / "storage-schemas.conf").write_text(CARBON_SCHEMAS)
+        (conf / "storage-aggregation.conf").write_text(CARBON_AGGREGATION)
+        (self.folder / "graphite_here.py").write_text(
+            GRAPHITE_SETTINGS.format(folder=self.folder))
+        self.carbon = test.start(namespace, "carbon-cache", f"--config={conf}/carbon.conf",
+                                 "--nodaemon", "start")
+        wait_for_port(self.carbon, namespace, "2003")
+        self.web = self.start_web()
+        wait_for_port(self.web, namespace, "8080")
+
+    def start_web(self):
+        django = ("env", f"PYTHONPATH={self.folder}:/usr/lib/python3/dist-packages",
+                  "DJANGO_SETTINGS_MODULE=graphite.settings",
+                  "GRAPHITE_SETTINGS_MODULE=graphite_here", "/usr/bin/python3", "-m", "django")
+        self.namespace.run(*django, "migrate", "--run-syncdb")
+        return self.test.start(self.namespace, *django, "runserver", "--noreload",
+                               "127.0.0.1:8080")
+
+    def sum(self, target):
+        """All of the series, over the last hour; None if there is none."""
+        answer = self.namespace.run("curl", "-sS", "-G", "-d", "format=json", "-d", "from=-1h",
+                                    "--data-urlencode", f"target={target}", self.URL).stdout
+        points = [point[0] for series in json.loads(answer) for point in series["datapoints"]]
+        return sum(value for value in points if value) if points else None

@@ -1,0 +1,274 @@
+#!/usr/bin/python3
+"""What StatsD receivers have taken in is what --print json says in the end, and what
+nftables has counted, to the byte.
+
+    client -- server
+
+httpacct and the receivers run on the server, whose nginx is asked by the client.
+Offload is off, so nftables sees each segment.
+"""
+
+import re
+import socket
+import urllib.parse
+
+from harness import LabTest, main, require, require_root, wait_for
+from packages import npm_package
+from receivers import STATSD_PACKAGE, Collectd, Listener, Netdata, Statsd, receive_errors
+from servers import NGINX_MODULE, Nginx
+
+SERVER = "10.97.0.2"
+HEARTBEAT = "httpacct.agent.up"
+PIPELINE = 100
+SERVICES = ("alpha", "beta", "gamma")
+
+
+def hostile_names(count):
+    """Names with all that might break a line, no two the same."""
+    hostile = [":", "|", "@", "#", ",", ";", "=", "\n", '"', "]", "\0", "é", "%41", " ", "/", "..",
+               "|c", ":1|c\nx:2|c", "|#a:b", "__", "A", "a"]
+    return [f"{hostile[i % len(hostile)]}{i}{hostile[i * 7 % len(hostile)]}"
+            for i in range(count)]
+
+
+def expected_counters(final, prefix="httpacct."):
+    """What a receiver of the graphite dialect has of each service, without its host."""
+    counters = {}
+    for name, service in final.services.items():
+        for direction in ("in", "out"):
+            for measure in ("bytes", "payload", "retransmitted", "control", "packets"):
+                counters[f"{prefix}{name}.{direction}.{measure}"] = service[direction][measure]
+        for group, count in service["replies"].items():
+            counters[f"{prefix}{name}.replies.{group}"] = count
+        for measure in ("requests", "unanswered"):
+            counters[f"{prefix}{name}.{measure}"] = service[measure]
+    return {name: value for name, value in counters.items() if value}
+
+
+class StatsdTest(LabTest):
+    def setUp(self):
+        super().setUp()
+        self.client = self.namespace("client")
+        self.server = self.namespace("server")
+        self.connect(self.client, self.server, ("client0", "server0"), "10.97.0")
+        self.client.offload("client0", False)
+        self.server.offload("server0", False)
+        self.nginx = Nginx(self, self.server)
+
+    def watch(self, statsd, services=1000, form="json", interval=1):
+        """Run httpacct with these destinations, and begin to count."""
+        self.config.write_text(f"""
+            rules = ( {{ query = "s"; }} );
+            services = {{ max = {services}; }};
+            ring = {{ size = 64; }};
+            flush = {{ interval = {interval}; }};
+            statsd = ( {statsd} );""")
+        for namespace in (self.client, self.server):
+            namespace.count_with_nftables()
+        self.nftables_before = self.nftables_bytes()
+        self.errors_before = receive_errors(self.server)
+        self.agent = self.start_agent(self.server, "-i", "server0", "--print", form)
+
+    def nftables_bytes(self):
+        return self.client.nftables_bytes() + self.server.nftables_bytes()
+
+    def curl(self, *targets):
+        for target in targets:
+            self.client.run("curl", "-sS", "-o", "/dev/null", f"http://{SERVER}{target}")
+
+    def traffic(self):
+        """Some of everything, for every service."""
+        for service in SERVICES:
+            self.curl(f"/small?s={service}", f"/m32?s={service}", f"/missing?s={service}")
+            self.curl(f"/chunked?s={service}")
+        self.curl("/m32")
+        self.client.run("wrk", "-t", 1, "-c", 10, "-d", "3s", f"http://{SERVER}:80/small?s=busy")
+
+    def ask_for(self, names):
+        """One request for each name, pipelined over one connection."""
+        requests = [f"GET /small?s={urllib.parse.quote(name, safe='')} HTTP/1.1\r\nHost: x\r\n\r\n"
+                    for name in names]
+        with self.client.entered():
+            connection = socket.create_connection((SERVER, 80))
+        with connection, connection.makefile("rb") as replies:
+            for start in range(0, len(requests), PIPELINE):
+                batch = requests[start:start + PIPELINE]
+                connection.sendall("".join(batch).encode())
+                for _ in batch:
+                    self.read_reply(replies)
+
+    def read_reply(self, replies):
+        length = 0
+        while (line := replies.readline()) != b"\r\n":
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        replies.read(length)
+
+    def finish(self):
+        """End the agent when all has passed; check its books."""
+        self.server.wait_until_quiet("server0")
+        nftables_bytes = self.nftables_bytes() - self.nftables_before
+        totals = self.stop_agent(self.agent)
+        totals.check_balance(self)
+        self.assertEqual(totals.interface("tcp_bytes"), nftables_bytes)
+        self.assertEqual(totals.interface("ring_drops"), 0)
+        self.assertNotIn("could not be sent", self.agent.err)
+        self.assertEqual(receive_errors(self.server), self.errors_before, "a receiver was too slow")
+        return totals
+
+    def check_services(self, totals, counters, spell=lambda name: name):
+        """All that was counted of services has arrived, and nothing else."""
+        expected = {spell(name): value for name, value in expected_counters(totals).items()}
+        got = {name: counters.get(name, 0) for name in expected}
+        self.assertEqual(got, expected)
+        agent = spell("httpacct.agent.")
+        extra = {name for name, value in counters.items()
+                 if value and name.startswith("httpacct") and not name.startswith(agent)}
+        self.assertLessEqual(extra, set(expected))
+
+    def check_agent(self, totals, counters, spell=lambda name: name):
+        """So have the books of the interface."""
+        interface = totals.interfaces["server0"]
+        for member in ("tcp_bytes", "service_bytes", "not_http_bytes", "untracked_bytes"):
+            name = spell(f"httpacct.agent.server0.{member}")
+            self.assertEqual(counters.get(name, 0), interface[member], name)
+
+    def test_npm_statsd_has_every_byte(self):
+        statsd = Statsd(self, self.server)
+        self.watch("""{ host = false; metrics = [ "all" ]; },
+                      { dialect = "datadog"; prefix = "dd"; metrics = [ "all" ]; }""")
+        self.traffic()
+        totals = self.finish()
+        statsd.wait_for_flushes(2)
+        counters = statsd.counters()
+        self.check_services(totals, {name: value for name, value in counters.items()
+                                     if ".ttfb" not in name})
+        self.check_agent(totals, counters)
+        for name, service in totals.services.items():
+            for way in ("in", "out"):
+                key = f"dd.bytes;service={name};direction={way};interface=server0"
+                self.assertEqual(counters[key], service[way]["bytes"], key)
+        self.assertEqual(statsd.bad_lines(), 0)
+        self.assertGreater(statsd.gauges()["httpacct.agent.memory_bytes"], 0)
+
+    def test_receiver_that_is_away_for_a_while_misses_nothing(self):
+        statsd = Statsd(self, self.server)
+        self.watch('{ host = false; metrics = [ "all" ]; }')
+        self.curl("/small?s=before")
+        wait_for(lambda: statsd.counters()["httpacct.before.out.control"], "the first service")
+        self.server.wait_until_quiet("server0")
+        statsd.wait_for_flushes(3)
+        statsd.stop()
+        self.traffic()
+        self.agent.wait_until(lambda: "what is due is kept" in self.agent.err, "a refusal")
+        statsd.start()
+        self.curl("/small?s=after")
+        totals = self.finish()
+        statsd.wait_for_flushes(2)
+        self.check_services(totals, statsd.counters())
+        self.assertEqual(statsd.bad_lines(), 0)
+        self.assertIn("sent again", self.agent.err)
+
+    def test_collectd_has_every_byte(self):
+        collectd = Collectd(self, self.server)
+        self.watch('{ host = false; metrics = [ "all" ]; }')
+        self.traffic()
+        totals = self.finish()
+        expected = expected_counters(totals)
+        wait_for(lambda: expected.items() <= collectd.counters().items(), "totals in collectd")
+        self.check_services(totals, collectd.counters())
+        self.check_agent(totals, collectd.counters())
+        self.assertEqual(collectd.bad_lines(), 0)
+
+    def test_netdata_has_every_byte(self):
+        netdata = Netdata(self, self.server)
+        self.watch('{ host = false; metrics = [ "all" ]; }')
+        self.traffic()
+        totals = self.finish()
+        expected = {Netdata.spell(name): value for name, value in expected_counters(totals).items()}
+        wait_for(lambda: expected.items() <= netdata.counters().items(), "totals in netdata")
+        self.check_services(totals, netdata.counters(), Netdata.spell)
+        self.check_agent(totals, netdata.counters(), Netdata.spell)
+        self.assertEqual(netdata.bad_lines(), 0)
+
+    def check_hostile_names(self, receiver):
+        """They arrive, and stay apart."""
+        names = hostile_names(10_000)
+        self.watch('{ host = false; metrics = [ "requests" ]; }', services=len(names))
+        self.ask_for(names)
+        totals = self.finish()
+        self.assertEqual(len(totals.services), len(names))
+
+        def requests():
+            return [value for name, value in receiver.counters().items()
+                    if re.fullmatch(r"httpacct[._].*[._]requests", name) and value]
+        wait_for(lambda: len(requests()) == len(names), "all services")
+        self.assertEqual(set(requests()), {1})
+        self.assertEqual(receiver.bad_lines(), 0)
+
+    def test_hostile_names_in_npm_statsd(self):
+        self.check_hostile_names(Statsd(self, self.server))
+
+    def test_hostile_names_in_collectd(self):
+        self.check_hostile_names(Collectd(self, self.server))
+
+    def test_hostile_names_in_netdata(self):
+        self.check_hostile_names(Netdata(self, self.server))
+
+    def test_services_past_the_cap_keep_their_bytes(self):
+        statsd = Statsd(self, self.server)
+        self.watch('{ host = false; metrics = [ "all" ]; }', services=5)
+        self.ask_for(f"n{i}" for i in range(30))
+        totals = self.finish()
+        statsd.wait_for_flushes(2)
+        self.check_services(totals, statsd.counters())
+        self.assertEqual(totals.services["_other"]["requests"], 25)
+        self.assertIn("25 requests of services past the cap of 5 went to _other", self.agent.err)
+
+    def test_flush_of_many_services_costs_no_packet(self):
+        names = [f"n{i}" for i in range(100_000)]
+        listener = Listener(self, self.server, 8125)
+        self.watch('{ host = false; metrics = [ "bytes", "requests" ]; datagram = 8192; }',
+                   services=len(names))
+        for _ in range(3):
+            self.ask_for(names)
+        totals = self.finish()
+        self.assertEqual(totals.service_sum("bytes"),
+                         sum(value for name, value in listener.counters.items()
+                             if name.endswith(".bytes")))
+
+    def test_receiver_that_hangs_costs_no_memory(self):
+        path = self.folder / "hangs.sock"
+        hangs = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(hangs.close)
+        hangs.bind(str(path))
+        listener = Listener(self, self.server, 8125)
+        self.watch(f"""{{ address = "unix://{path}"; host = false; metrics = [ "all" ]; }},
+                       {{ host = false; metrics = [ "default" ]; }}""", form="none")
+        names = [f"n{i}" for i in range(900)]
+        memory = []
+        for _ in range(7):
+            for _ in range(10):
+                self.ask_for(names)
+            listener.wait_for_flushes(HEARTBEAT, 3)
+            memory.append(listener.gauges["httpacct.agent.memory_bytes"])
+        # Kept for later, the lines of these rounds would take three times as much.
+        self.assertLess(memory[-1] - memory[1], 1 << 20, memory)
+        self.assertEqual(self.agent.stop(), 0)
+        self.assertIn("could not be sent any more", self.agent.err)
+        self.assertEqual(self.agent.out, "")
+
+    def test_last_flush_comes_before_the_end(self):
+        listener = Listener(self, self.server, 8125)
+        self.watch("{ host = false; }", interval=3600)
+        self.curl("/small?s=last")
+        totals = self.finish()
+        self.assertEqual(listener.counters["httpacct.last.out.bytes"],
+                         totals.services["last"]["out"]["bytes"])
+
+
+require_root()
+require("collectd", "curl", "ethtool", "ip", "netdata", "nft", "nginx", "node", "npm", "wrk",
+        NGINX_MODULE)
+npm_package(STATSD_PACKAGE)
+main()

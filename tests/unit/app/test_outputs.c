@@ -1,0 +1,191 @@
+#include "app/outputs.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "app/telemetry.h"
+
+enum { PATIENCE_MS = 2000 };
+
+static const char *const interface = "eth0";
+
+static uv_loop_t loop;
+static struct outputs *outputs;
+static struct settings_outputs settings;
+static int receiver; /* of StatsD */
+static char received[65536];
+static unsigned due;
+static unsigned finished;
+
+static void take_due(void *context)
+{
+    (void)context;
+    due++;
+}
+
+static void take_finished(void *context)
+{
+    (void)context;
+    finished++;
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    settings_outputs_init(&settings);
+    due = 0;
+    finished = 0;
+    return uv_loop_init(&loop);
+}
+
+static int end(void **state)
+{
+    (void)state;
+    outputs = outputs_close(outputs);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    settings_outputs_deinit(&settings);
+    return uv_loop_close(&loop);
+}
+
+static void open_outputs(void)
+{
+    assert_int_equal(outputs_new(&outputs, &loop,
+                                 &(struct outputs_options){
+                                     .settings = &settings,
+                                     .interfaces = &interface,
+                                     .interface_count = 1,
+                                     .services_max = 10,
+                                     .idle_ns = 1000000000,
+                                     .due = take_due,
+                                 }),
+                     0);
+}
+
+/* Have one destination, which is @receiver. */
+static void send_to_receiver(void)
+{
+    receiver = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    assert_int_equal(bind(receiver, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(getsockname(receiver, (struct sockaddr *)&address, &size), 0);
+
+    char config[200];
+    snprintf(
+        config, sizeof(config),
+        "statsd = ( { address = \"127.0.0.1:%u\"; host = false; } ); flush = { interval = 1; };",
+        ntohs(address.sin_port));
+    config_t c;
+    config_init(&c);
+    assert_int_equal(config_read_string(&c, config), CONFIG_TRUE);
+    AUTO(text_deinit) struct text error = {0};
+    assert_int_equal(
+        settings_outputs_read_statsd(NULL, config_lookup(&c, "statsd"), &settings, &error), 0);
+    assert_int_equal(
+        settings_outputs_read_flush(NULL, config_lookup(&c, "flush"), &settings, &error), 0);
+    config_destroy(&c);
+}
+
+static void add_requests(uint64_t requests)
+{
+    AUTO(report_free) struct report *r = calloc(1, sizeof(*r) + sizeof(r->services[0]));
+    assert_non_null(r);
+    r->service_count = 1;
+    strcpy(r->services[0].name.text, "yo");
+    r->services[0].delta.requests = requests;
+    outputs_add(outputs, r);
+}
+
+/* Add what has come to @received. */
+static void receive(void)
+{
+    size_t size = strlen(received);
+    ssize_t got;
+    while ((got = recv(receiver, received + size, sizeof(received) - size - 1, MSG_DONTWAIT)) > 0)
+        size += (size_t)got;
+    received[size] = '\0';
+}
+
+static void run_until_received(const char *text)
+{
+    received[0] = '\0';
+    do {
+        uv_run(&loop, UV_RUN_ONCE);
+        receive();
+    } while (!strstr(received, text));
+}
+
+static void without_outputs_the_end_comes_at_once(void **state)
+{
+    (void)state;
+    open_outputs();
+    add_requests(3);
+    outputs_flush(outputs, 1);
+    outputs_finish(outputs, 1, PATIENCE_MS, take_finished);
+    assert_int_equal(finished, 1);
+    assert_int_equal(due, 0);
+}
+
+static void interval_that_is_over_asks_for_reports_and_is_flushed(void **state)
+{
+    (void)state;
+    send_to_receiver();
+    open_outputs();
+    add_requests(3);
+    outputs_flush(outputs, 1); /* not yet */
+    while (!due)
+        uv_run(&loop, UV_RUN_ONCE);
+    add_requests(4);
+    outputs_flush(outputs, 1);
+    run_until_received("httpacct.yo.requests:7|c");
+    assert_non_null(strstr(received, "httpacct.agent.memory_bytes:"));
+    close(receiver);
+}
+
+static void end_sends_what_is_due(void **state)
+{
+    (void)state;
+    send_to_receiver();
+    open_outputs();
+    add_requests(5);
+    outputs_finish(outputs, 1, PATIENCE_MS, take_finished);
+    run_until_received("httpacct.yo.requests:5|c");
+    while (!finished)
+        uv_run(&loop, UV_RUN_ONCE);
+    assert_int_equal(finished, 1);
+    assert_int_equal(due, 0);
+    close(receiver);
+}
+
+static void process_uses_memory_and_time(void **state)
+{
+    (void)state;
+    struct agent_telemetry t = {0};
+    do
+        telemetry_process(&t);
+    while (t.cpu_ms == 0);
+    assert_true(t.memory_bytes > 100000);
+    assert_int_equal(t.bytes_sent, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(without_outputs_the_end_comes_at_once),
+        TEST(interval_that_is_over_asks_for_reports_and_is_flushed),
+        TEST(end_sends_what_is_due),
+        cmocka_unit_test(process_uses_memory_and_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
