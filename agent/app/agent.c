@@ -38,9 +38,10 @@ struct agent {
     struct inbox *inbox;
     struct crew *crew;
 
-    /* Those that are watched, by the number in their reports. */
+    /* The watches, by the number in their reports. */
     unsigned count;
-    const char **names;
+    unsigned count_max;
+    const char **names; /* of their interfaces: those that share one follow each other */
     struct reporter *reporters;
     unsigned gone;
 
@@ -202,16 +203,27 @@ static void take_answer(struct agent *a, unsigned number)
         log_warning("%s: out of memory: what it counted comes later", a->names[number]);
 }
 
+/* Whether @number is not just another share of the interface before it. */
+static bool is_first_share(const struct agent *a, unsigned number)
+{
+    return number == 0 || a->names[number] != a->names[number - 1];
+}
+
+static void warn_gone(const struct agent *a, unsigned number, int error)
+{
+    if (error != -ENODEV)
+        log_warning("%s: %s: watched no longer, its counts stay", a->names[number],
+                    strerror(-error));
+    else if (is_first_share(a, number))
+        log_warning("%s is gone: its counts stay", a->names[number]);
+}
+
 static void take_gone(struct agent *a, unsigned number)
 {
     int error = inbox_take_gone(a->inbox, number);
     if (error == 0)
         return;
-    if (error == -ENODEV)
-        log_warning("%s is gone: its counts stay", a->names[number]);
-    else
-        log_warning("%s: %s: watched no longer, its counts stay", a->names[number],
-                    strerror(-error));
+    warn_gone(a, number, error);
     if (++a->gone == a->count && !a->stopping) {
         log_error("no interface is left to watch");
         a->status = EXIT_FAILURE;
@@ -271,31 +283,45 @@ static uint32_t ring_bytes(const struct agent *a)
 {
     if (a->options->ring_bytes)
         return a->options->ring_bytes;
-    size_t share = CAPTURE_RING_BYTES / a->options->interfaces->count;
-    return (uint32_t)MAX(share, (size_t)CAPTURE_RING_BYTES_MIN);
+    return MAX(CAPTURE_RING_BYTES / a->count_max, (uint32_t)CAPTURE_RING_BYTES_MIN);
 }
 
-static int watch_interface(struct agent *a, const char *name, const struct port_set *ports)
+/* Watch @interface, or a share of it: then @group is not NULL. */
+static int watch_share(struct agent *a, const struct watch_list_interface *interface,
+                       struct capture_group *group)
 {
+    const char *name = interface->name;
     struct reporter *reporter = &a->reporters[a->count];
     reporter_init(reporter, name, add_lines, a);
 
     struct watch_options options = {
         .interface = name,
         .ring_bytes = ring_bytes(a),
+        .offload = a->options->offload,
+        .group = group,
         .engine = a->options->engine,
     };
     options.engine.interface = a->count;
-    options.engine.ports = *ports;
+    options.engine.ports = *interface->ports;
+    options.engine.sessions_max = (options.engine.sessions_max - 1) / interface->workers + 1;
     options.engine.observer = reporter_observer(reporter, a->options->form);
     int error = crew_watch(a->crew, &options);
     if (error < 0)
         return error;
 
-    log_debug("%s: %u ports (0: all), ring of %u KiB", name, ports->count,
+    log_debug("%s: %u ports (0: all), ring of %u KiB", name, interface->ports->count,
               options.ring_bytes >> 10);
     a->names[a->count++] = name;
     return 0;
+}
+
+static int watch_interface(struct agent *a, const struct watch_list_interface *interface)
+{
+    struct capture_group group = {0};
+    int error = 0;
+    for (unsigned i = 0; error == 0 && i < interface->workers; i++)
+        error = watch_share(a, interface, interface->workers > 1 ? &group : NULL);
+    return error;
 }
 
 static const char *words(const struct text *t)
@@ -312,7 +338,7 @@ static int watch_interfaces(struct agent *a)
     const struct watch_list *list = a->options->interfaces;
     for (size_t i = 0; i < list->count; i++) {
         const char *name = list->interfaces[i].name;
-        int error = watch_interface(a, name, list->interfaces[i].ports);
+        int error = watch_interface(a, &list->interfaces[i]);
         if (error == 0)
             continue;
 
@@ -335,7 +361,8 @@ static void announce(const struct agent *a)
 {
     AUTO(text_deinit) struct text names = {0};
     for (unsigned i = 0; i < a->count; i++)
-        text_printf(&names, "%s%s", i ? ", " : "", a->names[i]);
+        if (is_first_share(a, i))
+            text_printf(&names, "%s%s", i ? ", " : "", a->names[i]);
     log_info("watching %s", words(&names));
 }
 
@@ -355,19 +382,24 @@ static int open_loop(struct agent *a)
 
 static int allocate(struct agent *a)
 {
-    unsigned count = (unsigned)a->options->interfaces->count;
-    a->names = calloc(count, sizeof(*a->names));
-    a->reporters = calloc(count, sizeof(*a->reporters));
+    const struct watch_list *list = a->options->interfaces;
+    unsigned workers = a->options->workers;
+    for (size_t i = 0; i < list->count; i++) {
+        a->count_max += list->interfaces[i].workers;
+        workers = MAX(workers, list->interfaces[i].workers);
+    }
+    a->names = calloc(a->count_max, sizeof(*a->names));
+    a->reporters = calloc(a->count_max, sizeof(*a->reporters));
     if (!a->names || !a->reporters)
         return -ENOMEM;
 
     int error = console_buffer_new(&a->lines, CONSOLE_BUFFER_MAX);
     if (error < 0)
         return error;
-    error = inbox_new(&a->inbox, &a->loop, count, on_news, a);
+    error = inbox_new(&a->inbox, &a->loop, a->count_max, on_news, a);
     if (error < 0)
         return error;
-    return crew_new(&a->crew, a->inbox, a->options->workers);
+    return crew_new(&a->crew, a->inbox, workers);
 }
 
 static int start_ticks(struct agent *a)

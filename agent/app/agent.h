@@ -18,8 +18,9 @@ struct agent_options {
     const struct watch_list *interfaces;
     struct engine_options
         engine;          /* for each of them; its number, ports and observer are not read */
-    uint32_t ring_bytes; /* for each of them, 0: by their number */
-    unsigned workers;
+    uint32_t ring_bytes; /* for each worker of them, 0: by their number */
+    bool offload;        /* let the kernel keep what need not be seen */
+    unsigned workers;    /* threads; more, if an interface wants more */
     enum console_form form;
     uint64_t interval_ns;
     const struct settings_outputs *outputs;

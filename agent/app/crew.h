@@ -1,5 +1,7 @@
 /*
- * All workers, as one: the interfaces are spread over them in turn.
+ * All workers, as one: the interfaces are spread over them in turn, and so are the
+ * shares of one interface: no two of them have the same worker, if there are as
+ * many workers.
  *
  * Owns     the workers
  * Threads  the main thread
@@ -19,7 +21,7 @@ int crew_new(struct crew **out, struct inbox *inbox, unsigned workers);
 struct crew *crew_free(struct crew *c);
 AUTO_DEFINE(struct crew, crew_free)
 
-/* Watch another interface, before crew_start(). Returns what watch_open() does. */
+/* Watch another interface, or share of one, before crew_start(). Returns what watch_open() does. */
 int crew_watch(struct crew *c, const struct watch_options *options);
 
 /* After a failure some may run: crew_free() ends them. */

@@ -1,9 +1,10 @@
 /*
  * What the workers tell the main thread.
  *
- * One slot an interface, made beforehand, so that an answer can't fail. The main
- * thread asks a worker one question at a time (flush, or stop) and each of its
- * interfaces answers it once.
+ * One slot an interface, made beforehand, so that an answer can't fail. Each share
+ * of an interface that several workers have counts as one here. The main thread
+ * asks a worker one question at a time (flush, or stop) and each of its interfaces
+ * answers it once.
  *
  * Owns     the reports that were not taken yet; its handle lives in the loop it
  *          was given

@@ -153,6 +153,15 @@ int key_read_mebibytes(const struct key *k, const config_setting_t *s, void *fie
     return r;
 }
 
+int key_read_bool(const struct key *k, const config_setting_t *s, void *field, struct text *error)
+{
+    (void)k;
+    if (!key_is(s, CONFIG_TYPE_BOOL))
+        return key_fail_value(s, "true or false", error);
+    *(bool *)field = config_setting_get_bool(s) != 0;
+    return 0;
+}
+
 int key_read_string(const struct key *k, const config_setting_t *s, void *field, struct text *error)
 {
     (void)k;

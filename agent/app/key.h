@@ -39,6 +39,7 @@ int key_read_seconds(const struct key *k, const config_setting_t *s, void *field
                      struct text *error); /* uint64_t nanoseconds */
 int key_read_mebibytes(const struct key *k, const config_setting_t *s, void *field,
                        struct text *error); /* uint32_t bytes */
+int key_read_bool(const struct key *k, const config_setting_t *s, void *field, struct text *error);
 int key_read_string(const struct key *k, const config_setting_t *s, void *field,
                     struct text *error); /* const char *, to be freed; NULL before */
 

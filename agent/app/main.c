@@ -101,6 +101,7 @@ static int run_agent(const struct options *o, const struct settings *s)
     struct agent_options agent = {
         .interfaces = interfaces,
         .ring_bytes = s->ring_bytes,
+        .offload = s->offload && form != CONSOLE_EVENTS && form != CONSOLE_TRANSACTIONS,
         .workers = s->workers,
         .form = form,
         .interval_ns = choose_interval_ns(o, form),

@@ -169,6 +169,7 @@ static int allocate(struct replay *r)
     struct engine_options engine = r->options->engine;
     engine.interface = 0;
     engine.observer = reporter_observer(&r->reporter, r->options->form);
+    engine.linger_ns = engine.session_timeout_ns;                       /* a file has no hurry */
     engine.observer.patient = r->options->form == CONSOLE_TRANSACTIONS; /* no one waits for them */
     int error = engine_new(&r->engine, &engine);
     if (error < 0)

@@ -63,6 +63,7 @@ static int read_ports(const struct key *k, const config_setting_t *s, void *fiel
 static const struct key interface_keys[] = {
     {"name", read_interface_name, offsetof(struct settings_interface, name), .keys = NULL},
     {"ports", read_ports, offsetof(struct settings_interface, ports), .min = 1, .max = 65535},
+    {"workers", key_read_uint32, offsetof(struct settings_interface, workers), .min = 1, .max = 16},
     {.name = NULL},
 };
 
@@ -70,6 +71,7 @@ static const struct key interface_keys[] = {
 static int add_interface(struct settings *settings, const config_setting_t *s, struct text *error)
 {
     struct settings_interface *interface = &settings->interfaces[settings->interface_count];
+    interface->workers = 1;
     int r = key_read_all(interface_keys, s, interface, error);
     if (r < 0)
         return r;
@@ -167,6 +169,7 @@ static const struct key keys[] = {
     {"sessions", key_read_group, .keys = session_keys},
     {"services", key_read_group, .keys = service_keys},
     {"ring", key_read_group, .keys = ring_keys},
+    {"offload", key_read_bool, offsetof(struct settings, offload), .keys = NULL},
     {"workers", key_read_uint32, offsetof(struct settings, workers), .min = 1, .max = 64},
     {"statsd", settings_outputs_read_statsd, offsetof(struct settings, outputs), .keys = NULL},
     {"flush", settings_outputs_read_flush, offsetof(struct settings, outputs), .keys = NULL},
@@ -183,6 +186,7 @@ int settings_default(struct settings **out)
     s->sessions.max = 65536;
     s->services_max = 1000;
     s->services_idle_ns = UINT64_C(3600000000000);
+    s->offload = true;
     s->workers = 1;
     settings_outputs_init(&s->outputs);
     /* Where it all began: ?s=yo is for the service yo. */

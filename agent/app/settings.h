@@ -20,6 +20,7 @@
 struct settings_interface {
     char name[IF_NAMESIZE];
     struct port_set ports;
+    uint32_t workers; /* that share its packets */
 };
 
 struct settings {
@@ -34,8 +35,9 @@ struct settings {
     } sessions;
     uint32_t services_max;
     uint64_t services_idle_ns; /* after which one is forgotten */
-    uint32_t ring_bytes;       /* of each interface, 0: by their number */
-    uint32_t workers;          /* threads that the interfaces are spread over */
+    uint32_t ring_bytes;       /* of each worker of each interface, 0: by their number */
+    bool offload;              /* let the kernel keep what need not be seen */
+    uint32_t workers;          /* threads that the interfaces are spread over, at least */
     struct settings_outputs outputs;
 };
 

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "io/capture.h"
 #include "io/netif.h"
 
 /* Of one turn of the loop: a question must not wait long behind a busy ring. */
@@ -19,12 +18,39 @@ struct watch {
     struct engine *engine;
     struct netif netif; /* as it was found */
     unsigned number;
+    bool follows; /* another watch says what happens to the interface */
     bool gone;
 };
 
 static void take_frame(void *context, const struct frame *f)
 {
     engine_frame(context, f);
+}
+
+static void take_record(void *context, const struct filter_record *r)
+{
+    engine_kept(context, r);
+}
+
+static bool is_known(void *context, const struct flow *flow)
+{
+    return engine_knows(context, flow);
+}
+
+static void forget(void *context, const struct flow *flow)
+{
+    engine_forget(context, flow);
+}
+
+static void order(void *context, const struct flow *flow, const struct filter_order *o)
+{
+    struct watch *w = context;
+    capture_order(w->capture, flow, o);
+}
+
+static struct capture_taker taker_of(struct watch *w)
+{
+    return (struct capture_taker){take_frame, take_record, w->engine};
 }
 
 /* Nothing comes from it any more; what it counted so far stays due. */
@@ -50,11 +76,18 @@ static void settle(struct watch *w)
     engine_untracked(w->engine, untracked_bytes);
 }
 
+static void warn_down(const struct watch *w)
+{
+    if (!w->follows)
+        log_warning("%s is down: waiting for it to come up", w->netif.name);
+}
+
 static void take_in(struct watch *w)
 {
-    int blocks = capture_read(w->capture, BLOCKS_PER_TURN, take_frame, w->engine);
+    const struct capture_taker taker = taker_of(w);
+    int blocks = capture_read(w->capture, BLOCKS_PER_TURN, &taker);
     if (blocks == -ENETDOWN)
-        log_warning("%s is down: waiting for it to come up", w->netif.name);
+        warn_down(w);
     else if (blocks < 0)
         give_up(w, blocks);
     settle(w);
@@ -105,17 +138,23 @@ int watch_open(struct watch **out, uv_loop_t *loop, struct inbox *inbox,
         return -ENOMEM;
     w->inbox = inbox;
     w->number = options->engine.interface;
+    w->follows = options->group && options->group->members > 0;
 
     int error = netif_find(&w->netif, options->interface);
     if (error < 0)
         return error;
-    error = engine_new(&w->engine, &options->engine);
+    struct engine_options engine = options->engine;
+    if (options->offload)
+        engine.offload = (struct engine_offload){.context = w, .order = order};
+    error = engine_new(&w->engine, &engine);
     if (error < 0)
         return error;
     error = capture_open(&w->capture, &(struct capture_options){
                                           .interface = options->interface,
                                           .ports = &options->engine.ports,
                                           .ring_bytes = options->ring_bytes,
+                                          .keeps = options->offload,
+                                          .group = options->group,
                                       });
     if (error < 0)
         return error;
@@ -131,6 +170,11 @@ int watch_open(struct watch **out, uv_loop_t *loop, struct inbox *inbox,
 
     *out = TAKE(watched);
     return 0;
+}
+
+int watch_start(struct watch *w)
+{
+    return capture_start(w->capture);
 }
 
 static void list_interfaces(struct text *t)
@@ -179,9 +223,22 @@ static void answer(struct watch *w, uint64_t now_ns)
     inbox_answer(w->inbox, w->number, engine_report(w->engine, now_ns));
 }
 
+/* Without it a long download would show up when its last packet is delivered. */
+static void collect(struct watch *w)
+{
+    const struct capture_taker taker = taker_of(w);
+    const struct capture_flows flows = {is_known, forget};
+    int error = capture_collect(w->capture, &taker, &flows);
+    if (error < 0)
+        log_warning("%s: what the kernel kept could not be read: %s", w->netif.name,
+                    strerror(-error));
+}
+
 void watch_flush(struct watch *w, uint64_t now_ns)
 {
     take_in(w);
+    collect(w);
+    settle(w);
     answer(w, now_ns);
 }
 
@@ -194,9 +251,11 @@ void watch_stop(struct watch *w)
 
 void watch_finish(struct watch *w, uint64_t now_ns)
 {
-    int error = capture_drain(w->capture, take_frame, w->engine);
+    const struct capture_taker taker = taker_of(w);
+    int error = capture_drain(w->capture, &taker);
     if (error < 0)
         log_warning("%s: its last packets could not be read: %s", w->netif.name, strerror(-error));
+    collect(w);
     settle(w);
     engine_finish(w->engine);
     answer(w, now_ns);

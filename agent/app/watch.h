@@ -1,6 +1,6 @@
 /*
- * An interface that is watched: its capture, its engine, and the handle that
- * ties them to a worker's loop.
+ * An interface that is watched, or a share of one: its capture, its engine, and
+ * the handle that ties them to a worker's loop.
  *
  * Units    bytes, nanoseconds since the epoch
  * Owns     all three
@@ -15,10 +15,13 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "core/engine.h"
+#include "io/capture.h"
 
 struct watch_options {
     const char *interface; /* copied */
     uint32_t ring_bytes;
+    bool offload;                 /* let the kernel keep what need not be seen */
+    struct capture_group *group;  /* that shares the interface, or NULL */
     struct engine_options engine; /* its number is that of the answers */
 };
 
@@ -31,6 +34,9 @@ struct watch;
  */
 int watch_open(struct watch **out, uv_loop_t *loop, struct inbox *inbox,
                const struct watch_options *options);
+
+/* Begin to watch, when all of its group are open. Returns -errno. */
+int watch_start(struct watch *w);
 
 /* Say in one line of @t what to do about @error of watch_open(). */
 void watch_describe_error(struct text *t, const char *interface, int error);

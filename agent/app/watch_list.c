@@ -6,15 +6,20 @@
 
 #include "io/netif.h"
 
-static const struct port_set ALL_PORTS;
+/* What @s has for the interface called @name. */
+static const struct settings_interface *find(const struct settings *s, const char *name)
+{
+    static const struct settings_interface all_ports = {.workers = 1};
+    for (size_t i = 0; i < s->interface_count; i++) {
+        if (strcmp(s->interfaces[i].name, name) == 0)
+            return &s->interfaces[i];
+    }
+    return &all_ports;
+}
 
 const struct port_set *watch_list_ports(const struct settings *s, const char *interface)
 {
-    for (size_t i = 0; i < s->interface_count; i++) {
-        if (strcmp(s->interfaces[i].name, interface) == 0)
-            return &s->interfaces[i].ports;
-    }
-    return &ALL_PORTS;
+    return &find(s, interface)->ports;
 }
 
 static struct watch_list *make(size_t count)
@@ -28,9 +33,12 @@ static int add(struct watch_list *l, const char *name, const struct settings *s)
     char *copy = strdup(name);
     if (!copy)
         return -ENOMEM;
-    l->interfaces[l->count].name = copy;
-    l->interfaces[l->count].ports = watch_list_ports(s, name);
-    l->count++;
+    const struct settings_interface *wanted = find(s, name);
+    l->interfaces[l->count++] = (struct watch_list_interface){
+        .name = copy,
+        .ports = &wanted->ports,
+        .workers = wanted->workers,
+    };
     return 0;
 }
 

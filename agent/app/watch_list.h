@@ -1,5 +1,5 @@
 /*
- * Which interfaces to watch, and which ports of each.
+ * Which interfaces to watch, which ports of each, and with how many workers.
  *
  * Owns     itself; borrows the settings' ports
  * Threads  immutable
@@ -13,13 +13,16 @@
 #include "base/macros.h"
 #include "core/port_set.h"
 
+struct watch_list_interface {
+    char *name;
+    const struct port_set *ports;
+    unsigned workers; /* that share its packets */
+};
+
 struct watch_list {
-    bool found; /* nobody named them: they are those that were up */
+    bool found; /* nobody named them: they are those that were up, with a worker each */
     size_t count;
-    struct {
-        char *name;
-        const struct port_set *ports;
-    } interfaces[];
+    struct watch_list_interface interfaces[];
 };
 
 /**

@@ -126,6 +126,8 @@ static void run(void *argument)
 int worker_start(struct worker *w)
 {
     int error = uv_timer_start(&w->ticks, on_tick, TICK_MS, TICK_MS);
+    for (size_t i = 0; error == 0 && i < w->count; i++)
+        error = watch_start(w->watches[i]);
     if (error < 0)
         return error;
     error = uv_thread_create(&w->thread, run, w);

@@ -1,5 +1,6 @@
 /*
- * A capture thread: a libuv loop that serves one or more interfaces.
+ * A capture thread: a libuv loop that serves one or more interfaces, or shares of
+ * some.
  *
  * Captures are opened by the main thread, before the worker's starts, so that
  * what is wrong with them is known at once. From worker_start() on they are the
@@ -24,7 +25,7 @@ int worker_new(struct worker **out, struct inbox *inbox);
 struct worker *worker_free(struct worker *w);
 AUTO_DEFINE(struct worker, worker_free)
 
-/* Watch another interface, before worker_start(). Returns what watch_open() does. */
+/* Watch another interface, before any worker_start(). Returns what watch_open() does. */
 int worker_watch(struct worker *w, const struct watch_options *options);
 
 int worker_start(struct worker *w);

@@ -15,7 +15,7 @@ void embryo_table_deinit(struct embryo_table *t)
         embryo_table_remove(t, t->idle);
 }
 
-struct embryo *embryo_table_find(struct embryo_table *t, const struct flow *flow)
+struct embryo *embryo_table_find(const struct embryo_table *t, const struct flow *flow)
 {
     struct embryo *e;
     HASH_FIND_BYHASHVALUE(hh, t->table, flow, sizeof(*flow), flow_hash(flow, t->hash_seed), e);

@@ -36,8 +36,9 @@ struct embryo {
     uint32_t initial_seq[2];   /* of each side's SYN */
     bool syn_seen[2];
     bool fin_seen[2];
-    uint8_t kind;   /* enum embryo_kind */
-    uint8_t client; /* side, or CLIENT_UNKNOWN */
+    bool handed_over; /* the filter was asked to keep its packets */
+    uint8_t kind;     /* enum embryo_kind */
+    uint8_t client;   /* side, or CLIENT_UNKNOWN */
 };
 
 struct embryo_table {
@@ -51,7 +52,7 @@ void embryo_table_init(struct embryo_table *t, uint32_t max, uint64_t hash_seed)
 /* Also frees what is left. */
 void embryo_table_deinit(struct embryo_table *t);
 
-struct embryo *embryo_table_find(struct embryo_table *t, const struct flow *flow);
+struct embryo *embryo_table_find(const struct embryo_table *t, const struct flow *flow);
 
 /**
  * Add an embryo for @flow, which has none.

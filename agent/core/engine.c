@@ -13,6 +13,7 @@
 #include "core/flow_hash.h"
 #include "core/fragment.h"
 #include "core/http.h"
+#include "core/kept.h"
 #include "core/seen.h"
 #include "core/session.h"
 
@@ -26,7 +27,7 @@ enum {
 static const uint64_t FRAGMENT_TIMEOUT_NS = 30 * 1000000000ull; /* as Linux has it */
 
 /* How long after its end a session waits for late packets: a few retransmissions. */
-static const uint64_t LINGER_NS = 3 * 1000000000ull;
+static const uint64_t LINGER_NS = 3 * 1000000000ull; /* unless the options say otherwise */
 
 struct engine {
     struct engine_options options;
@@ -36,6 +37,7 @@ struct engine {
     struct session *closed;
     uint32_t open_count;
     struct embryo_table embryos;
+    struct kept_table kept;
     struct fragment_table *fragments;
     struct filter_counts seen;
     uint64_t forgot_ns; /* when services were forgotten for the last time */
@@ -50,8 +52,11 @@ int engine_new(struct engine **out, const struct engine_options *options)
     e->env.budget.bytes_max = EARLY_BYTES_MAX;
     e->env.exchange.rules = options->rules;
     e->env.exchange.observer = options->observer;
+    e->env.exchange.filtered = options->offload.order != NULL;
     http_pool_init(&e->env.exchange.pool);
+    e->env.exchange.pool.memo.seed = options->hash_seed;
     embryo_table_init(&e->embryos, EMBRYOS_MAX, options->hash_seed);
+    kept_table_init(&e->kept, options->hash_seed);
 
     int error = account_init(&e->env.exchange.account, options->services_max, options->hash_seed);
     if (error)
@@ -75,7 +80,7 @@ static struct account *account_of(struct engine *e)
 
 /* --- sessions ----------------------------------------------------------------- */
 
-static struct session *find_session(struct engine *e, const struct flow *flow)
+static struct session *find_session(const struct engine *e, const struct flow *flow)
 {
     struct session *s;
     HASH_FIND_BYHASHVALUE(hh, e->sessions, flow, sizeof(*flow),
@@ -146,14 +151,8 @@ static void demote(struct engine *e, struct session *s, uint64_t now_ns)
     embryo->client = client;
 }
 
-static void take_session_packet(struct engine *e, struct session *s, const struct packet *p)
+static void relist_session(struct engine *e, struct session *s)
 {
-    bool was_closed = s->closed;
-    session_packet(s, &e->env, p);
-    if (was_closed)
-        return; /* it lingers from its end on, whatever comes late */
-
-    s->seen_ns = p->time_ns;
     DL_DELETE(e->open, s);
     if (s->closed) {
         e->open_count--;
@@ -161,6 +160,25 @@ static void take_session_packet(struct engine *e, struct session *s, const struc
     } else {
         DL_APPEND(e->open, s);
     }
+}
+
+/* Let the filter keep what the engine need not see, if it comes in bulk. */
+static void hand_over(struct engine *e, struct session *s, const struct packet *p)
+{
+    if (e->options.offload.order && session_hand_over(s, p))
+        e->options.offload.order(e->options.offload.context, &s->flow, &s->order);
+}
+
+static void take_session_packet(struct engine *e, struct session *s, const struct packet *p)
+{
+    bool was_closed = s->closed;
+    session_packet(s, &e->env, p);
+    hand_over(e, s, p);
+    if (was_closed)
+        return; /* it lingers from its end on, whatever comes late */
+
+    s->seen_ns = p->time_ns;
+    relist_session(e, s);
     if (!session_may_be_http(s))
         demote(e, s, p->time_ns);
 }
@@ -231,6 +249,20 @@ static bool may_begin_session(const struct embryo *embryo, const struct packet *
     return p->payload.size && http_look(side, p->payload) != HTTP_LOOK_NO;
 }
 
+static void take_waiting(struct engine *e, const struct flow *flow);
+
+/* Of what is not HTTP, no more than its ends need to be seen. */
+static void hand_over_embryo(struct engine *e, struct embryo *embryo, const struct packet *p)
+{
+    if (!e->options.offload.order || embryo->handed_over || !p->payload_bytes)
+        return;
+    static const struct filter_order all = {
+        .side = {{.kind = FILTER_ORDER_TUNNEL}, {.kind = FILTER_ORDER_TUNNEL}},
+    };
+    embryo->handed_over = true;
+    e->options.offload.order(e->options.offload.context, &embryo->flow, &all);
+}
+
 static void take_embryo_packet(struct engine *e, const struct packet *p)
 {
     struct account *account = account_of(e);
@@ -247,10 +279,12 @@ static void take_embryo_packet(struct engine *e, const struct packet *p)
         may_begin_session(embryo, p, &client)) {
         struct session *s = add_session(e, embryo, client);
         account_untracked(account, embryo_table_remove(&e->embryos, embryo));
-        if (s)
+        if (s) {
             take_session_packet(e, s, p);
-        else
+            take_waiting(e, &p->flow);
+        } else {
             account_untracked(account, packet_ip_bytes(p));
+        }
         return;
     }
 
@@ -260,8 +294,121 @@ static void take_embryo_packet(struct engine *e, const struct packet *p)
         return;
     }
     account_not_http(account, embryo_take_pending(embryo) + packet_ip_bytes(p));
+    if (embryo->kind == EMBRYO_NOT_HTTP)
+        hand_over_embryo(e, embryo, p);
     if (embryo->kind == EMBRYO_NEW)
         embryo->kind = EMBRYO_NOT_HTTP;
+    if (embryo->kind == EMBRYO_NOT_HTTP)
+        take_waiting(e, &p->flow);
+}
+
+/* --- what the filter kept --------------------------------------------------------- */
+
+static bool is_nothing(const struct filter_kept *kept)
+{
+    return !kept->bytes && !kept->control && !kept->payload;
+}
+
+/* As if it had been handed in, so that what the filter counted is compared with it. */
+static void see_kept(struct engine *e, const struct flow *flow, unsigned side,
+                     const struct filter_kept *kept)
+{
+    struct packet like = {.flow = *flow, .side = side};
+    enum filter_class class = seen_class(&like, &e->options.ports) + FILTER_KEPT_IN;
+    struct filter_count *seen = &e->seen.of[class];
+    seen->bytes += kept->bytes;
+    seen->control += kept->control;
+    seen->packets += kept->packets;
+    account_seen(account_of(e), kept->bytes + kept->control);
+}
+
+/* Charge what belongs to no session. */
+static void charge_kept(struct engine *e, const struct flow *flow, unsigned side,
+                        const struct filter_kept *kept)
+{
+    struct account *a = account_of(e);
+    if (embryo_table_find(&e->embryos, flow)) {
+        account_not_http(a, kept->bytes + kept->control);
+        return;
+    }
+    struct direction_counts counts = {
+        .bytes = kept->bytes, .control = kept->control, .packets = kept->packets};
+    struct packet like = {.flow = *flow, .side = side};
+    bool out = seen_class(&like, &e->options.ports) == FILTER_OUT;
+    account_charge(a, a->unknown, out ? DIRECTION_OUT : DIRECTION_IN, &counts);
+}
+
+static void take_kept(struct engine *e, const struct flow *flow, unsigned side,
+                      const struct filter_kept *kept)
+{
+    struct session *s = find_session(e, flow);
+    if (s)
+        session_kept(s, &e->env, side, kept);
+    else
+        charge_kept(e, flow, side, kept);
+}
+
+static void take_waits(struct engine *e, struct kept_flow *f)
+{
+    unsigned side;
+    struct filter_kept kept;
+    while (kept_flow_next(&e->kept, f, &side, &kept))
+        take_kept(e, &f->flow, side, &kept);
+    if (f->last)
+        kept_table_remove(&e->kept, f);
+}
+
+/* It is decided what the flow is: what waited for that is of the same. */
+static void take_waiting(struct engine *e, const struct flow *flow)
+{
+    struct kept_flow *f = kept_table_find_waiting(&e->kept, flow);
+    if (f)
+        take_waits(e, f);
+}
+
+/*
+ * Whether the first payload of @flow has been there, so that it is known what it
+ * is. A session that has closed is not: this may be of the next one.
+ */
+static bool is_decided(const struct engine *e, const struct flow *flow)
+{
+    const struct session *s = find_session(e, flow);
+    const struct embryo *embryo = embryo_table_find(&e->embryos, flow);
+    return s ? !s->closed : embryo && embryo->kind == EMBRYO_NOT_HTTP;
+}
+
+void engine_kept(struct engine *e, const struct filter_record *record)
+{
+    struct filter_kept kept;
+    unsigned side = record->side & 1;
+    struct kept_flow *f = kept_table_take(&e->kept, record, &kept);
+    see_kept(e, &record->flow, side, &kept);
+
+    bool waits = f && !is_nothing(&kept) && !is_decided(e, &record->flow) &&
+                 kept_flow_wait(&e->kept, f, side, &kept) == 0;
+    if (!waits && !is_nothing(&kept))
+        take_kept(e, &record->flow, side, &kept);
+    if (f && f->last && !f->waits)
+        kept_table_remove(&e->kept, f);
+}
+
+/* No packet of their connection came: it was lost, or it is not HTTP. */
+static void expire_waiting(struct engine *e)
+{
+    struct kept_flow *f;
+    while ((f = kept_table_find_old(&e->kept)))
+        take_waits(e, f);
+    kept_table_age(&e->kept);
+}
+
+bool engine_knows(const struct engine *e, const struct flow *flow)
+{
+    return find_session(e, flow) || embryo_table_find(&e->embryos, flow);
+}
+
+void engine_forget(struct engine *e, const struct flow *flow)
+{
+    kept_table_forget(&e->kept, flow);
 }
 
 /* --- frames ---------------------------------------------------------------------- */
@@ -347,11 +494,13 @@ void engine_expire(struct engine *e, uint64_t now_ns)
 {
     uint64_t timeout_ns = e->options.session_timeout_ns;
     uint64_t idle_since = now_ns > timeout_ns ? now_ns - timeout_ns : 0;
-    uint64_t closed_since = now_ns > LINGER_NS ? now_ns - LINGER_NS : 0;
+    uint64_t linger_ns = e->options.linger_ns ? e->options.linger_ns : LINGER_NS;
+    uint64_t closed_since = now_ns > linger_ns ? now_ns - linger_ns : 0;
     while (e->open && e->open->seen_ns < idle_since)
         remove_session(e, e->open);
     while (e->closed && e->closed->seen_ns < closed_since)
         remove_session(e, e->closed);
+    expire_waiting(e);
     account_not_http(account_of(e), embryo_table_expire(&e->embryos, idle_since));
     fragment_table_expire(e->fragments, now_ns);
     engine_untracked(e, fragment_table_take_untracked(e->fragments));
@@ -359,6 +508,8 @@ void engine_expire(struct engine *e, uint64_t now_ns)
 
 void engine_finish(struct engine *e)
 {
+    expire_waiting(e); /* ages the rest */
+    expire_waiting(e);
     while (e->open)
         remove_session(e, e->open);
     while (e->closed)
@@ -383,6 +534,7 @@ static void forget_services(struct engine *e, uint64_t now_ns)
         exchange_keep_services(&s->exchange);
     DL_FOREACH (e->closed, s)
         exchange_keep_services(&s->exchange);
+    http_memo_clear(&e->env.exchange.pool.memo); /* its tags are services */
     account_forget(account_of(e), now_ns - idle_ns);
 }
 
@@ -401,9 +553,11 @@ struct engine *engine_free(struct engine *e)
     if (e->fragments)
         engine_finish(e);
     embryo_table_deinit(&e->embryos);
+    kept_table_deinit(&e->kept);
     fragment_table_free(e->fragments);
     account_deinit(account_of(e));
     http_pool_deinit(&e->env.exchange.pool);
+    transaction_pool_deinit(&e->env.exchange.transactions);
     free(e);
     return NULL;
 }

@@ -21,16 +21,27 @@
 #include "core/rule.h"
 #include "core/seen.h"
 
+/*
+ * Where the engine puts its hand-overs: what it asks the filter to keep. NULL
+ * members: nowhere. Only a hint: what is delivered all the same is taken.
+ */
+struct engine_offload {
+    void *context;
+    void (*order)(void *context, const struct flow *flow, const struct filter_order *order);
+};
+
 struct engine_options {
     unsigned interface;           /* a number for its reports */
     const struct rule_set *rules; /* outlives the engine */
     struct port_set ports;
     uint64_t session_timeout_ns;
+    uint64_t linger_ns; /* how long a closed connection waits for late packets, 0: 3 s */
     uint32_t sessions_max;
     uint32_t services_max;
     uint64_t services_idle_ns; /* after which one is forgotten, 0: never */
     uint64_t hash_seed;        /* random: the keys come from the network */
     struct observer observer;
+    struct engine_offload offload;
 };
 
 struct engine;
@@ -41,6 +52,19 @@ AUTO_DEFINE(struct engine, engine_free)
 
 /* Take a frame. */
 void engine_frame(struct engine *e, const struct frame *f);
+
+/*
+ * Take what the filter kept of a flow. Records may come before the packets that
+ * they follow, not after those that they precede.
+ */
+void engine_kept(struct engine *e, const struct filter_record *record);
+
+/*
+ * Whether the flow is one that the engine knows. When it is not, and has been
+ * quiet for long, the filter may forget it: then engine_forget() it, too.
+ */
+bool engine_knows(const struct engine *e, const struct flow *flow);
+void engine_forget(struct engine *e, const struct flow *flow);
 
 /* What was handed in so far, as core/seen.h counts it. */
 const struct filter_counts *engine_seen(const struct engine *e);

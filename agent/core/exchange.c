@@ -2,7 +2,8 @@
  * A message is open from its first byte. Until its head is read its bytes are
  * kept with the message; then they are charged to its service at once, and what
  * follows as it comes. Between messages bytes go to the last service of their
- * direction, packets without payload to that of the last head either way.
+ * direction, and so do packets without payload; before the first one in their
+ * direction, to the first one of the connection.
  *
  * A transaction is referred to by the message of each direction and by the list
  * of those that wait. It is told and freed when the request and the reply have
@@ -53,7 +54,7 @@ static void counts_add(struct direction_counts *into, const struct direction_cou
 static void charge_side(struct exchange *x, struct exchange_env *env, enum direction d,
                         const struct direction_counts *counts)
 {
-    struct service *s = x->side[d].service ? x->side[d].service : x->last;
+    struct service *s = x->side[d].service ? x->side[d].service : x->first;
     if (s)
         account_charge(&env->account, s, d, counts);
     else
@@ -96,7 +97,8 @@ static void resolve(struct exchange *x, struct exchange_env *env, enum direction
     account_charge(&env->account, s, d, &m->counts);
     x->side[d].service = s;
 
-    if (!x->last) {
+    if (!x->first) {
+        x->first = s;
         for (enum direction p = DIRECTION_IN; p <= DIRECTION_OUT; p++)
             account_charge(&env->account, s, p, &x->prelude[p]);
         memset(x->prelude, 0, sizeof(x->prelude));
@@ -139,7 +141,7 @@ static void end_transaction(struct exchange *x, struct exchange_env *env, struct
     struct address client = address_of(x, x->client);
     struct address server = address_of(x, !x->client);
     transaction_tell(t, &client, &server, &env->observer);
-    transaction_free(t);
+    transaction_free(t, &env->transactions);
 }
 
 /* No reply will come. */
@@ -201,7 +203,7 @@ static void start_message(struct exchange *x, struct exchange_env *env, enum dir
     if (d == DIRECTION_OUT)
         return;
 
-    struct transaction *t = transaction_new();
+    struct transaction *t = transaction_new(&env->transactions);
     if (!t)
         return;
     m->transaction = t;
@@ -239,18 +241,23 @@ static void abandon_message(struct exchange *x, struct exchange_env *env, enum d
     if (m->transaction) {
         stop_waiting(x, env, m->transaction);
         x->unpaired_count -= m->transaction->unpaired;
-        transaction_free(m->transaction);
+        transaction_free(m->transaction, &env->transactions);
     }
     charge_side(x, env, d, &m->counts);
 }
 
 static struct service *classify(struct exchange_env *env, const struct http_head *head)
 {
+    if (head->tag && *head->tag)
+        return *head->tag;
     struct rule_request request = {.target = head->target, .host = head->host};
     struct service_name name;
     if (rule_set_match(env->rules, &request, &name) == RULE_NONE)
         return env->account.unspecified;
-    return account_service(&env->account, &name);
+    struct service *s = account_service(&env->account, &name);
+    if (head->tag && s != env->account.other) /* each request that is folded counts */
+        *head->tag = s;
+    return s;
 }
 
 static void read_request(struct exchange *x, struct exchange_env *env, const struct http_head *head)
@@ -300,9 +307,9 @@ static struct transaction *find_request(struct exchange *x, struct exchange_env 
 }
 
 /* A transaction for a reply whose request nobody saw. */
-static struct transaction *orphan_new(const struct message *reply)
+static struct transaction *orphan_new(struct exchange_env *env, const struct message *reply)
 {
-    struct transaction *t = transaction_new();
+    struct transaction *t = transaction_new(&env->transactions);
     if (!t)
         return NULL;
     t->time_ns = reply->time_ns;
@@ -362,7 +369,7 @@ static void read_final(struct exchange *x, struct exchange_env *env, struct tran
     bool tunnel = head->status == 101 || (t && t->connect && head->status / 100 == 2);
     bool headless = t && t->headless;
 
-    struct transaction *answered = t ? t : orphan_new(m);
+    struct transaction *answered = t ? t : orphan_new(env, m);
     m->transaction = answered;
     if (answered) {
         answered->service = s;
@@ -455,12 +462,16 @@ static void take_all(struct exchange *x, struct exchange_env *env, enum directio
 static void skip(struct exchange *x, struct exchange_env *env, enum direction d, uint32_t size,
                  const struct direction_counts *counts)
 {
-    struct exchange_side *side = &x->side[d];
     charge(x, env, d, counts);
-    if (d == DIRECTION_OUT && !http_framer_skips(&side->framer, size))
-        x->replies_lost = true;
-    http_framer_skip(&side->framer, size);
+    http_framer_skip(&x->side[d].framer, size);
     take_all(x, env, d, (struct bytes){0}, (struct position){0}, (struct direction_counts){0});
+}
+
+/* Of @size bytes in direction @d no one knows what they are. */
+static void lose(struct exchange *x, enum direction d, uint32_t size)
+{
+    if (d == DIRECTION_OUT && !http_framer_skips(&x->side[d].framer, size))
+        x->replies_lost = true;
 }
 
 /*
@@ -521,10 +532,11 @@ void exchange_segment(struct exchange *x, struct exchange_env *env, enum directi
     } else if (side->framer.state == HTTP_STATE_LOST) {
         http_framer_segment(&side->framer, segment->data);
         env->account.total.resumed += side->framer.state != HTTP_STATE_LOST;
-    } else if (side->framer.state == HTTP_STATE_HOLD) {
+    } else {
         http_framer_segment(&side->framer, segment->data);
     }
 
+    http_framer_expect(&side->framer, d == DIRECTION_OUT && x->waiting);
     struct position at = {segment->seq, segment->ack, segment->time_ns};
     take_all(x, env, d, segment->data, at, carry);
     if (segment->data.size)
@@ -534,6 +546,8 @@ void exchange_segment(struct exchange *x, struct exchange_env *env, enum directi
     if (missing) {
         carry.bytes += missing;
         carry.payload += missing;
+        if (!env->filtered)
+            lose(x, d, missing);
         skip(x, env, d, missing, &carry);
     }
     settle(x, env);
@@ -554,6 +568,7 @@ void exchange_hole(struct exchange *x, struct exchange_env *env, enum direction 
                    bool received)
 {
     x->midway = true;
+    lose(x, d, size);
     skip(x, env, d, size, &(struct direction_counts){.payload = received ? size : 0});
     env->account.total.gaps++;
     settle(x, env);
@@ -562,9 +577,10 @@ void exchange_hole(struct exchange *x, struct exchange_env *env, enum direction 
 void exchange_control(struct exchange *x, struct exchange_env *env, enum direction d,
                       uint64_t ip_bytes)
 {
+    struct service *s = x->side[d].service ? x->side[d].service : x->first;
     struct direction_counts counts = {.control = ip_bytes};
-    if (x->last)
-        account_charge(&env->account, x->last, d, &counts);
+    if (s)
+        account_charge(&env->account, s, d, &counts);
     else
         counts_add(&x->prelude[d], &counts);
 }
@@ -587,7 +603,7 @@ static void write_off(struct exchange *x, struct exchange_env *env)
             counts_add(&x->prelude[d], &m->counts);
         if (m->transaction && m->state != MESSAGE_NONE && !m->service) {
             stop_waiting(x, env, m->transaction);
-            transaction_free(m->transaction);
+            transaction_free(m->transaction, &env->transactions);
         }
         m->state = MESSAGE_NONE;
         ip_bytes += x->prelude[d].bytes + x->prelude[d].control;
@@ -621,6 +637,7 @@ void exchange_deinit(struct exchange *x, struct exchange_env *env)
 
 void exchange_keep_services(const struct exchange *x)
 {
+    account_keep(x->first);
     account_keep(x->last);
     for (enum direction d = DIRECTION_IN; d <= DIRECTION_OUT; d++) {
         const struct message *m = &x->side[d].message;

@@ -28,9 +28,11 @@
 struct exchange_env {
     struct account account;
     struct http_pool pool;
+    struct transaction_pool transactions;
     const struct rule_set *rules;
     struct observer observer;
     uint32_t waiting_count; /* requests that wait for a reply */
+    bool filtered;          /* what is cut off a segment is known to hold no head */
 };
 
 enum exchange_verdict {
@@ -74,7 +76,8 @@ struct exchange {
     bool replies_lost;                  /* reply heads may be missing since the last one */
     bool midway;                        /* not seen from its beginning, or with holes */
     bool open;                          /* counted as an open connection of last */
-    struct service *last;               /* of the last head in either direction */
+    struct service *first;              /* of the first head in either direction */
+    struct service *last;               /* of the last one */
     struct direction_counts prelude[2]; /* pending: before the first head */
     const struct flow *flow;
 };

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#define XXH_INLINE_ALL /* of a known size it is a few multiplications */
 #include <xxhash.h>
 
 #include "core/packet.h"

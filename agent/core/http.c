@@ -39,11 +39,13 @@ struct http_partial {
     uint8_t field_size;
     bool host_done; /* the first Host counts */
     bool start_line_done;
+    char tail[11]; /* of a request line with a blank in its target: a byte, a version, CR */
 };
 
 void http_pool_init(struct http_pool *p)
 {
     *p = (struct http_pool){0};
+    http_memo_init(&p->memo);
 }
 
 static void partial_free(struct http_partial *partial)
@@ -57,6 +59,7 @@ static void partial_free(struct http_partial *partial)
 void http_pool_deinit(struct http_pool *p)
 {
     partial_free(TAKE(p->spare));
+    http_memo_deinit(&p->memo);
 }
 
 static struct http_partial *pool_take(struct http_pool *p)
@@ -129,6 +132,23 @@ static void skip_empty_lines(struct bytes *in)
         bytes_take(in, 1);
 }
 
+static bool is_text(struct bytes b)
+{
+    for (size_t i = 0; i < b.size; i++)
+        if (b.data[i] < ' ' && b.data[i] != '\t')
+            return false;
+    return true;
+}
+
+/* Whether @line, without its end, has a target and the version HTTP/1. */
+static bool ends_in_version(struct bytes line)
+{
+    enum { VERSION_BYTES = sizeof(" HTTP/1.d") - 1 };
+    return line.size > VERSION_BYTES &&
+           look_pattern(bytes_make(line.data + line.size - VERSION_BYTES, VERSION_BYTES),
+                        " HTTP/1.d") == HTTP_LOOK_YES;
+}
+
 static enum http_look look_request(struct bytes b)
 {
     size_t i = 0;
@@ -141,14 +161,19 @@ static enum http_look look_request(struct bytes b)
     if (b.data[i++] != ' ')
         return HTTP_LOOK_NO;
 
-    size_t target = i;
-    while (i < b.size && b.data[i] > ' ')
-        i++;
-    if (i == b.size)
-        return HTTP_LOOK_MORE;
-    if (i == target || b.data[i] != ' ')
+    bytes_take(&b, i);
+    if (b.size && b.data[0] <= ' ')
         return HTTP_LOOK_NO;
-    return look_pattern(bytes_make(b.data + i, b.size - i), " HTTP/1.de");
+    const uint8_t *end = b.size ? memchr(b.data, '\n', b.size) : NULL;
+    struct bytes line = bytes_make(b.data, end ? (size_t)(end - b.data) : b.size);
+    bool ends = end || (line.size && line.data[line.size - 1] == '\r');
+    if (line.size && line.data[line.size - 1] == '\r')
+        line.size--;
+    if (!is_text(line))
+        return HTTP_LOOK_NO;
+    if (!ends)
+        return HTTP_LOOK_MORE;
+    return ends_in_version(line) ? HTTP_LOOK_YES : HTTP_LOOK_NO;
 }
 
 enum http_look http_look(enum http_side side, struct bytes b)
@@ -315,15 +340,29 @@ static enum http_step step_idle(struct http_framer *f, struct http_pool *pool, s
 
     bool request = f->side == HTTP_SIDE_REQUEST;
     bool begins = request ? is_token(in->data[0]) : in->data[0] == 'H';
+    pool->begun = begins ? http_memo_head(&pool->memo, *in) : (struct bytes){0};
+    pool->known = http_memo_find(&pool->memo, f, pool->begun);
+    if (pool->known) {
+        f->state = HTTP_STATE_KNOWN;
+        return event_of(event, HTTP_EVENT_START);
+    }
     f->partial = begins ? pool_take(pool) : NULL;
     if (!f->partial) {
         f->state = HTTP_STATE_LOST;
         return take_all(in);
     }
     parser_start(f);
+    f->missing = false;
     f->after = HTTP_STATE_LOST;
     f->state = request ? HTTP_STATE_METHOD : HTTP_STATE_HEAD;
     return event_of(event, HTTP_EVENT_START);
+}
+
+static enum http_step step_known(struct http_framer *f, struct http_pool *pool, struct bytes *in,
+                                 struct http_event *event)
+{
+    bytes_take(in, http_memo_recall(pool->known, f, &event->head));
+    return event_of(event, HTTP_EVENT_HEAD);
 }
 
 /* llhttp leaves white space behind a header's value in it. */
@@ -351,18 +390,63 @@ static void fill_head(struct http_framer *f, struct http_head *head)
     };
 }
 
+/*
+ * Whether the request line that breaks off in its target is one all the same: other
+ * protocols have no word in capitals before a path.
+ */
+static bool is_cut_request_line(const struct http_framer *f)
+{
+    struct bytes method = part_view(f->partial, PART_METHOD);
+    struct bytes target = part_view(f->partial, PART_TARGET);
+    for (size_t i = 0; i < method.size; i++)
+        if (method.data[i] < 'A' || method.data[i] > 'Z')
+            return false;
+    return f->missing && method.size > 2 && target.size && target.data[0] == '/';
+}
+
 /* The head ends before its blank line: its start line may be whole all the same. */
 static enum http_step step_cut(struct http_framer *f, struct http_pool *pool,
                                struct http_event *event)
 {
-    bool usable =
-        f->partial->start_line_done && f->parser.http_major == 1 && !text_failed(&f->partial->text);
+    bool usable = f->partial->start_line_done && f->parser.http_major == 1;
+    usable |= f->side == HTTP_SIDE_REQUEST && is_cut_request_line(f);
+    usable &= !text_failed(&f->partial->text);
     fill_head(f, &event->head);
     event->head.cut = true;
     pool_give(pool, TAKE(f->partial));
     f->state = f->after;
     return event_of(event, usable ? HTTP_EVENT_HEAD : HTTP_EVENT_ABANDON);
 }
+
+/*
+ * A blank in the target: no server should take it, many do. The request line is
+ * one if it ends like one. Where the head ends is not known then.
+ */
+static enum http_step step_line(struct http_framer *f, struct http_pool *pool, struct bytes *in,
+                                struct http_event *event)
+{
+    struct http_partial *partial = f->partial;
+    while (in->size) {
+        uint8_t c = bytes_take(in, 1).data[0];
+        if (c != '\n') {
+            memmove(partial->tail, partial->tail + 1, sizeof(partial->tail) - 1);
+            partial->tail[sizeof(partial->tail) - 1] = (char)c;
+            continue;
+        }
+        struct bytes line = bytes_make(partial->tail, sizeof(partial->tail));
+        line.size -= line.data[line.size - 1] == '\r';
+        bool version = ends_in_version(line);
+        uint8_t minor = (uint8_t)(line.data[line.size - 1] - '0');
+        f->parser.http_major = version;
+        f->parser.http_minor = minor;
+        partial->start_line_done = version;
+        return step_cut(f, pool, event);
+    }
+    return HTTP_STEP_MORE;
+}
+
+static enum http_step step(struct http_framer *f, struct http_pool *pool, struct bytes *in,
+                           struct http_event *event);
 
 static enum http_step step_method(struct http_framer *f, struct http_pool *pool, struct bytes *in,
                                   struct http_event *event)
@@ -382,7 +466,7 @@ static enum http_step step_method(struct http_framer *f, struct http_pool *pool,
     struct bytes stand_in = f->connect ? BYTES("CONNECT") : BYTES("POST");
     llhttp_execute(&f->parser, (const char *)stand_in.data, stand_in.size);
     f->state = HTTP_STATE_HEAD;
-    return http_framer_step(f, pool, in, event);
+    return step(f, pool, in, event);
 }
 
 static void body_of_length(struct http_framer *f, uint64_t length)
@@ -407,10 +491,12 @@ static void start_body(struct http_framer *f)
         body_of_length(f, 0);
     else if (f->parser.flags & F_CHUNKED)
         f->state = HTTP_STATE_CHUNKED;
+    else if (f->parser.flags & F_CONTENT_LENGTH) /* also behind the "identity" of RFC 2616 */
+        body_of_length(f, f->parser.content_length);
     else if (f->parser.flags & F_TRANSFER_ENCODING)
         f->state = request ? HTTP_STATE_LOST : HTTP_STATE_UNTIL_CLOSE;
-    else if (request || f->parser.flags & F_CONTENT_LENGTH)
-        body_of_length(f, f->parser.content_length);
+    else if (request)
+        body_of_length(f, 0);
     else
         f->state = HTTP_STATE_UNTIL_CLOSE;
 }
@@ -426,6 +512,14 @@ static size_t parser_take(struct http_framer *f, struct bytes *in, llhttp_errno_
     return used;
 }
 
+/* Whether a request line broke off behind a part of its target that is a path. */
+static bool is_in_target(const struct http_framer *f)
+{
+    struct bytes target = part_view(f->partial, PART_TARGET);
+    return f->side == HTTP_SIDE_REQUEST && !f->partial->start_line_done && target.size &&
+           target.data[0] == '/';
+}
+
 static enum http_step step_head(struct http_framer *f, struct http_pool *pool, struct bytes *in,
                                 struct http_event *event)
 {
@@ -436,6 +530,10 @@ static enum http_step step_head(struct http_framer *f, struct http_pool *pool, s
     parser_take(f, in, &result);
     if (result == HPE_OK)
         return HTTP_STEP_MORE;
+    if (result == HPE_INVALID_CONSTANT && is_in_target(f)) {
+        f->state = HTTP_STATE_LINE;
+        return step_line(f, pool, in, event);
+    }
     if (result != HPE_PAUSED || f->parser.http_major != 1)
         return step_cut(f, pool, event);
 
@@ -443,6 +541,9 @@ static enum http_step step_head(struct http_framer *f, struct http_pool *pool, s
     event->head.cut = text_failed(&f->partial->text);
     pool_give(pool, TAKE(f->partial));
     start_body(f);
+    /* Read to where it was taken to end, so its bytes are all that it depends on. */
+    if (in->data == pool->begun.data + pool->begun.size && !event->head.cut)
+        http_memo_add(&pool->memo, pool->begun, f, &event->head);
     return event_of(event, HTTP_EVENT_HEAD);
 }
 
@@ -519,8 +620,27 @@ static enum http_step step_chunked(struct http_framer *f, struct bytes *in,
     return HTTP_STEP_MORE;
 }
 
-enum http_step http_framer_step(struct http_framer *f, struct http_pool *pool, struct bytes *in,
+/* A body whose chunks are not followed: the next message may begin behind it. */
+static enum http_step step_turn(struct http_framer *f, struct http_pool *pool, struct bytes *in,
                                 struct http_event *event)
+{
+    const struct bytes empty_line = BYTES("\r\n\r\n");
+    while (f->expected) {
+        const uint8_t *found =
+            in->size ? memmem(in->data, in->size, empty_line.data, empty_line.size) : NULL;
+        if (!found)
+            break;
+        bytes_take(in, (size_t)(found - in->data) + empty_line.size);
+        if (http_look(f->side, *in) != HTTP_LOOK_YES)
+            continue;
+        f->state = HTTP_STATE_IDLE;
+        return step_idle(f, pool, in, event);
+    }
+    return take_all(in);
+}
+
+static enum http_step step(struct http_framer *f, struct http_pool *pool, struct bytes *in,
+                           struct http_event *event)
 {
     switch ((enum http_state)f->state) {
     case HTTP_STATE_IDLE:
@@ -529,6 +649,10 @@ enum http_step http_framer_step(struct http_framer *f, struct http_pool *pool, s
         return step_method(f, pool, in, event);
     case HTTP_STATE_HEAD:
         return step_head(f, pool, in, event);
+    case HTTP_STATE_LINE:
+        return step_line(f, pool, in, event);
+    case HTTP_STATE_KNOWN:
+        return step_known(f, pool, in, event);
     case HTTP_STATE_CUT:
         return step_cut(f, pool, event);
     case HTTP_STATE_LENGTH:
@@ -537,6 +661,8 @@ enum http_step http_framer_step(struct http_framer *f, struct http_pool *pool, s
         return step_chunked(f, in, event);
     case HTTP_STATE_HOLD:
         return step_hold(f, in);
+    case HTTP_STATE_TURN:
+        return step_turn(f, pool, in, event);
     case HTTP_STATE_UNTIL_CLOSE:
     case HTTP_STATE_TUNNEL:
     case HTTP_STATE_LOST:
@@ -546,11 +672,21 @@ enum http_step http_framer_step(struct http_framer *f, struct http_pool *pool, s
     return take_all(in);
 }
 
+enum http_step http_framer_step(struct http_framer *f, struct http_pool *pool, struct bytes *in,
+                                struct http_event *event)
+{
+    enum http_step result = step(f, pool, in, event);
+    if (result == HTTP_STEP_MORE) /* what follows is another piece of memory */
+        pool->begun = (struct bytes){0};
+    return result;
+}
+
 /* --- what the caller knows --------------------------------------------------- */
 
 void http_framer_segment(struct http_framer *f, struct bytes in)
 {
-    bool open = f->state == HTTP_STATE_LOST || (f->state == HTTP_STATE_HOLD && !f->connect);
+    bool open = f->state == HTTP_STATE_LOST || f->state == HTTP_STATE_TURN ||
+                (f->state == HTTP_STATE_HOLD && !f->connect);
     if (open && http_look(f->side, in) == HTTP_LOOK_YES)
         f->state = HTTP_STATE_IDLE;
 }
@@ -559,12 +695,16 @@ void http_framer_skip(struct http_framer *f, uint64_t count)
 {
     switch ((enum http_state)f->state) {
     case HTTP_STATE_IDLE:
-    case HTTP_STATE_CHUNKED:
         f->state = HTTP_STATE_LOST;
+        break;
+    case HTTP_STATE_CHUNKED:
+        f->state = HTTP_STATE_TURN;
         break;
     case HTTP_STATE_METHOD:
     case HTTP_STATE_HEAD:
+    case HTTP_STATE_LINE:
         f->state = HTTP_STATE_CUT;
+        f->missing = true;
         break;
     case HTTP_STATE_LENGTH:
         if (count > f->remaining)
@@ -574,8 +714,10 @@ void http_framer_skip(struct http_framer *f, uint64_t count)
     case HTTP_STATE_HOLD:
         f->remaining += count;
         break;
+    case HTTP_STATE_KNOWN:
     case HTTP_STATE_CUT:
     case HTTP_STATE_UNTIL_CLOSE:
+    case HTTP_STATE_TURN:
     case HTTP_STATE_TUNNEL:
     case HTTP_STATE_LOST:
     case HTTP_STATE_CLOSED:

@@ -18,6 +18,7 @@
 
 #include "base/bytes.h"
 #include "base/macros.h"
+#include "core/http_memo.h"
 
 enum http_side { HTTP_SIDE_REQUEST, HTTP_SIDE_REPLY };
 
@@ -38,6 +39,9 @@ enum http_look http_look(enum http_side side, struct bytes b);
 struct http_pool {
     struct http_partial *spare;
     uint64_t text_bytes; /* what the others take */
+    struct http_memo memo;
+    struct http_memo_entry *known; /* the head that began last, if it is in the memo */
+    struct bytes begun;            /* or its bytes, while they lie in one piece */
 };
 
 void http_pool_init(struct http_pool *p);
@@ -56,17 +60,22 @@ struct http_head {
     bool headless;   /* requests: the method is HEAD, so the reply has no body */
     bool upgrade;    /* requests: asks for another protocol */
     bool cut;        /* only the start line is certain: the rest was missing or malformed */
+    void **tag;      /* a place, first NULL, for what the reader of these very bytes wants to find
+                        again when they come again; NULL: there is none */
 };
 
 enum http_state {
     HTTP_STATE_IDLE,   /* between messages */
     HTTP_STATE_METHOD, /* in the method of a request */
     HTTP_STATE_HEAD,
+    HTTP_STATE_LINE,   /* in a request line, behind a blank in its target */
+    HTTP_STATE_KNOWN,  /* before a head that is in the memo */
     HTTP_STATE_CUT,    /* the head breaks off here */
     HTTP_STATE_LENGTH, /* in a body, until remaining is 0 */
     HTTP_STATE_CHUNKED,
     HTTP_STATE_UNTIL_CLOSE,
     HTTP_STATE_HOLD,   /* behind a request that may change the protocol */
+    HTTP_STATE_TURN,   /* in a chunked body that is not followed: the next start line ends it */
     HTTP_STATE_TUNNEL, /* another protocol */
     HTTP_STATE_LOST,
     HTTP_STATE_CLOSED,
@@ -84,6 +93,8 @@ struct http_framer {
     uint8_t side;  /* enum http_side */
     uint8_t chunk; /* enum http_chunk, in HTTP_STATE_CHUNKED */
     bool connect;  /* in a CONNECT request */
+    bool expected; /* another message is due */
+    bool missing;  /* bytes of the head */
 };
 
 void http_framer_init(struct http_framer *f, enum http_side side);
@@ -121,6 +132,15 @@ enum http_step http_framer_step(struct http_framer *f, struct http_pool *pool, s
  * with a start line.
  */
 void http_framer_segment(struct http_framer *f, struct bytes in);
+
+/*
+ * Tell whether another reply is due behind this one: then a chunked body that is
+ * not followed ends where a start line stands behind an empty line.
+ */
+static inline void http_framer_expect(struct http_framer *f, bool expected)
+{
+    f->expected = expected;
+}
 
 /* The next @count bytes of the stream are missing. */
 void http_framer_skip(struct http_framer *f, uint64_t count);

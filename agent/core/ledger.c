@@ -22,6 +22,11 @@ struct entry {
     UT_hash_handle hh;
 };
 
+struct reporter {
+    struct ledger_interface *interface;
+    struct interface_gauges gauges; /* of its last report */
+};
+
 struct ledger {
     uint64_t hash_seed;
     uint64_t idle_ns;
@@ -31,6 +36,8 @@ struct ledger {
     const struct ledger_service **sorted; /* room for all of them */
     size_t interface_count;
     struct ledger_interface *interfaces;
+    size_t reporter_count;
+    struct reporter *reporters; /* by the number in their reports */
 };
 
 static unsigned hash_name(const struct ledger *l, const struct service_name *name, size_t length)
@@ -78,16 +85,29 @@ static int add_reserved(struct ledger *l)
     return 0;
 }
 
-static int add_interfaces(struct ledger *l, const char *const *names, size_t count)
+/* Returns NULL without memory. */
+static struct ledger_interface *find_or_add_interface(struct ledger *l, const char *name)
+{
+    for (size_t i = 0; i < l->interface_count; i++)
+        if (strcmp(l->interfaces[i].name, name) == 0)
+            return &l->interfaces[i];
+    struct ledger_interface *i = &l->interfaces[l->interface_count];
+    i->name = strdup(name);
+    l->interface_count += i->name != NULL;
+    return i->name ? i : NULL;
+}
+
+static int add_reporters(struct ledger *l, const char *const *interfaces, size_t count)
 {
     l->interfaces = calloc(MAX(count, (size_t)1), sizeof(*l->interfaces));
-    if (!l->interfaces)
+    l->reporters = calloc(MAX(count, (size_t)1), sizeof(*l->reporters));
+    if (!l->interfaces || !l->reporters)
         return -ENOMEM;
-    for (; l->interface_count < count; l->interface_count++) {
-        char *name = strdup(names[l->interface_count]);
-        if (!name)
+    for (; l->reporter_count < count; l->reporter_count++) {
+        struct ledger_interface *i = find_or_add_interface(l, interfaces[l->reporter_count]);
+        if (!i)
             return -ENOMEM;
-        l->interfaces[l->interface_count].name = name;
+        l->reporters[l->reporter_count].interface = i;
     }
     return 0;
 }
@@ -108,7 +128,7 @@ int ledger_new(struct ledger **out, const struct ledger_options *options)
     int r = add_reserved(l);
     if (r < 0)
         return r;
-    r = add_interfaces(l, options->interfaces, options->interface_count);
+    r = add_reporters(l, options->interfaces, options->interface_count);
     if (r < 0)
         return r;
     *out = TAKE(l);
@@ -128,6 +148,7 @@ struct ledger *ledger_free(struct ledger *l)
     for (size_t i = 0; i < l->interface_count; i++)
         free((char *)l->interfaces[i].name);
     free(l->interfaces);
+    free(l->reporters);
     free(l->sorted);
     free(l);
     return NULL;
@@ -161,12 +182,22 @@ static void add_service(struct ledger *l, struct ledger_interface *i,
     }
 }
 
+static void replace_gauges(struct ledger_interface *i, const struct interface_gauges *old,
+                           const struct interface_gauges *new)
+{
+    i->gauges.pending_bytes += new->pending_bytes - old->pending_bytes;
+    i->gauges.sessions += new->sessions - old->sessions;
+    i->gauges.services += new->services - old->services;
+}
+
 void ledger_add(struct ledger *l, const struct report *r)
 {
-    assert(r->interface < l->interface_count);
+    assert(r->interface < l->reporter_count);
 
-    struct ledger_interface *i = &l->interfaces[r->interface];
-    i->gauges = r->gauges;
+    struct reporter *reporter = &l->reporters[r->interface];
+    struct ledger_interface *i = reporter->interface;
+    replace_gauges(i, &reporter->gauges, &r->gauges);
+    reporter->gauges = r->gauges;
     for (unsigned p = 0; p < LEDGER_PERIODS; p++)
         interface_counts_add(&i->period[p].counts, &r->delta);
     if (l->idle_ns && HASH_COUNT(l->entries) >= l->entries_max)

@@ -1,6 +1,7 @@
 /*
  * The reports of all interfaces, put together: what each service moved over all
- * of them, and how the books of each interface stand.
+ * of them, and how the books of each interface stand. Several may report of one
+ * interface, each of a part of its connections.
  *
  * Everything is kept twice, for the interval that runs and since the start.
  * At the cap on services, idle ones make room: what they have goes to _other.
@@ -35,15 +36,15 @@ struct ledger_interface {
         struct interface_counts counts;
         uint64_t service_bytes; /* bytes + control of its services */
     } period[LEDGER_PERIODS];
-    struct interface_gauges gauges; /* as of its last report */
+    struct interface_gauges gauges; /* the sum of those in each reporter's last report */
 };
 
 struct ledger_options {
     uint32_t services_max;         /* the three that the agent names itself don't count */
     uint64_t idle_ns;              /* after which one may make room, 0: never */
     uint64_t hash_seed;            /* random: the names come from the network */
-    const char *const *interfaces; /* their names, by the number in their reports; copied */
-    size_t interface_count;
+    const char *const *interfaces; /* their names, by the number in reports; copied */
+    size_t interface_count;        /* of names: several numbers may have the same */
 };
 
 struct ledger;

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "bpf/filter.h" /* struct flow: the connection that a packet belongs to */
 
 /* What a capture hands in, link header removed. */
 struct frame {
@@ -28,17 +29,6 @@ struct frame {
     uint16_t ethertype;  /* what the link says is in data; 0: look at the IP version */
     uint16_t vlan[2];    /* VLAN IDs that were taken off already, outer first; 0: none */
     uint64_t time_ns;    /* since the epoch */
-};
-
-/*
- * The connection that a packet belongs to. The ends are ordered, so that both
- * directions have the same flow. IPv4 addresses are written as ::ffff:a.b.c.d.
- * Made to be hashed whole: no padding.
- */
-struct flow {
-    uint8_t address[2][16];
-    __be16 port[2];
-    uint16_t vlan[2];
 };
 
 enum tcp_flag {

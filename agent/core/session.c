@@ -5,6 +5,13 @@
 /* A RST counts when it is about where its sender's stream is. */
 enum { RESET_BEHIND = 1 << 16, RESET_AHEAD = 1 << 26 };
 
+/* Asking the filter costs as much as a few packets do. */
+enum {
+    HAND_OVER_PACKET_MIN = 2048, /* captured payload that tells that it is delivered whole */
+    HAND_OVER_MIN = 64 << 10,    /* of a body still to come */
+    HAND_OVER_MAX = 1 << 30,     /* at a time: sequence numbers wrap */
+};
+
 static enum direction direction_of(const struct session *s, unsigned side)
 {
     return side == s->exchange.client ? DIRECTION_IN : DIRECTION_OUT;
@@ -40,6 +47,50 @@ struct session *session_free(struct session *s, struct session_env *env)
     return NULL;
 }
 
+/* What of the stream of @side need not be seen. */
+static void choose_order(const struct session *s, unsigned side, uint32_t *kind, uint32_t *seq)
+{
+    const struct http_framer *f = &s->exchange.side[direction_of(s, side)].framer;
+    *kind = FILTER_ORDER_NONE;
+    *seq = 0;
+    switch ((enum http_state)f->state) {
+    case HTTP_STATE_LENGTH:
+        if (f->remaining < HAND_OVER_MIN)
+            break;
+        *kind = FILTER_ORDER_LENGTH;
+        *seq = s->stream[side].next_seq + (uint32_t)MIN(f->remaining, (uint64_t)HAND_OVER_MAX);
+        break;
+    case HTTP_STATE_CHUNKED:
+    case HTTP_STATE_TURN:
+    case HTTP_STATE_UNTIL_CLOSE:
+        if (s->exchange.waiting) /* its reply may begin in the middle of a packet */
+            break;
+        *kind = FILTER_ORDER_TURN;
+        *seq = s->stream[!side].next_seq;
+        break;
+    case HTTP_STATE_TUNNEL:
+        *kind = FILTER_ORDER_TUNNEL;
+        break;
+    default:
+        break;
+    }
+}
+
+bool session_hand_over(struct session *s, const struct packet *p)
+{
+    bool tunnel = s->exchange.side[DIRECTION_IN].framer.state == HTTP_STATE_TUNNEL;
+    if (s->closed || (p->payload.size < HAND_OVER_PACKET_MIN && !tunnel))
+        return false;
+    struct filter_order order = {0};
+    for (unsigned side = 0; side < 2; side++)
+        choose_order(s, side, &order.side[side].kind, &order.side[side].seq);
+    bool has_any = order.side[0].kind || order.side[1].kind;
+    if (!has_any || memcmp(&order, &s->order, sizeof(order)) == 0)
+        return false;
+    s->order = order;
+    return true;
+}
+
 bool session_is_reused(const struct session *s, const struct packet *p)
 {
     const struct stream *stream = &s->stream[p->side];
@@ -58,30 +109,39 @@ static void skip_hole(struct session *s, struct session_env *env, unsigned side)
     exchange_hole(&s->exchange, &env->exchange, direction_of(s, side), size, received);
 }
 
+/* Take a segment that has found its @place, other than early. */
+static void take_placed(struct session *s, struct session_env *env, unsigned side,
+                        enum stream_place place, const struct segment *segment)
+{
+    enum direction d = direction_of(s, side);
+    if (place == STREAM_NEXT)
+        exchange_segment(&s->exchange, &env->exchange, d, segment);
+    else if (segment->size || segment->header_bytes)
+        exchange_repeat(&s->exchange, &env->exchange, d, segment, place == STREAM_OUTSIDE);
+    if (segment->control_bytes)
+        exchange_control(&s->exchange, &env->exchange, d, segment->control_bytes);
+}
+
 /* Take what is in order by now; with @force, what is not as well. */
 static void drain(struct session *s, struct session_env *env, unsigned side, bool force)
 {
     struct stream *stream = &s->stream[side];
-    enum direction d = direction_of(s, side);
     while (stream->started) {
         struct segment segment;
         void *storage = NULL;
         enum stream_place place = stream_take(stream, &segment, &storage, &env->budget);
-        if (place == STREAM_NEXT)
-            exchange_segment(&s->exchange, &env->exchange, d, &segment);
-        else if (place != STREAM_EARLY)
-            exchange_repeat(&s->exchange, &env->exchange, d, &segment, place == STREAM_OUTSIDE);
-        free(storage);
-        if (place != STREAM_EARLY)
+        if (place != STREAM_EARLY) {
+            take_placed(s, env, side, place, &segment);
+            free(storage);
             continue;
-
+        }
         if (!stream_hole(stream) || !(force || stream_hole_is_final(stream)))
             break;
         skip_hole(s, env, side);
     }
     if (stream_is_complete(stream) && !stream->finished) {
         stream->finished = true;
-        exchange_finish(&s->exchange, &env->exchange, d);
+        exchange_finish(&s->exchange, &env->exchange, direction_of(s, side));
     }
 }
 
@@ -102,16 +162,24 @@ static void take_early(struct session *s, struct session_env *env, unsigned side
         stream->next_seq = segment->seq;
         exchange_hole(&s->exchange, &env->exchange, d, size, true);
     }
-    if (stream_place(stream, segment) == STREAM_NEXT)
-        exchange_segment(&s->exchange, &env->exchange, d, segment);
+    take_placed(s, env, side, stream_place(stream, segment), segment);
+}
+
+static void take_segment(struct session *s, struct session_env *env, unsigned side,
+                         struct segment *segment)
+{
+    struct stream *stream = &s->stream[side];
+    if (!stream->started)
+        stream_start(stream, segment->seq);
+    enum stream_place place = stream_place(stream, segment);
+    if (place == STREAM_EARLY)
+        take_early(s, env, side, segment);
     else
-        exchange_repeat(&s->exchange, &env->exchange, d, segment, false);
+        take_placed(s, env, side, place, segment);
 }
 
 static void take_payload(struct session *s, struct session_env *env, const struct packet *p)
 {
-    struct stream *stream = &s->stream[p->side];
-    enum direction d = direction_of(s, p->side);
     struct segment segment = {
         .seq = p->seq + !!(p->flags & TCP_SYN),
         .size = p->payload_bytes,
@@ -121,23 +189,25 @@ static void take_payload(struct session *s, struct session_env *env, const struc
         .ack = p->ack,
         .time_ns = p->time_ns,
     };
-    if (!stream->started)
-        stream_start(stream, segment.seq);
+    take_segment(s, env, p->side, &segment);
+}
 
-    switch (stream_place(stream, &segment)) {
-    case STREAM_NEXT:
-        exchange_segment(&s->exchange, &env->exchange, d, &segment);
-        break;
-    case STREAM_OLD:
-        exchange_repeat(&s->exchange, &env->exchange, d, &segment, false);
-        break;
-    case STREAM_OUTSIDE:
-        exchange_repeat(&s->exchange, &env->exchange, d, &segment, true);
-        break;
-    case STREAM_EARLY:
-        take_early(s, env, p->side, &segment);
-        break;
+void session_kept(struct session *s, struct session_env *env, unsigned side,
+                  const struct filter_kept *kept)
+{
+    struct segment segment = {
+        .seq = kept->end_seq - kept->payload,
+        .size = kept->payload,
+        .header_bytes = kept->bytes - kept->payload,
+        .packets = kept->packets,
+        .control_bytes = kept->control,
+    };
+    if (s->closed) { /* its place is of no use any more */
+        take_placed(s, env, side, STREAM_OUTSIDE, &segment);
+        return;
     }
+    take_segment(s, env, side, &segment);
+    drain(s, env, side, false);
 }
 
 static bool is_reset(const struct session *s, const struct packet *p)

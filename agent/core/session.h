@@ -31,7 +31,8 @@ struct session {
     uint64_t seen_ns;
     struct stream stream[2]; /* by side of the flow */
     struct exchange exchange;
-    bool closed; /* late packets may follow */
+    struct filter_order order; /* what the filter was asked to keep */
+    bool closed;               /* late packets may follow */
 };
 
 /*
@@ -50,6 +51,19 @@ struct session *session_free(struct session *s, struct session_env *env);
  * session_is_http().
  */
 void session_packet(struct session *s, struct session_env *env, const struct packet *p);
+
+/*
+ * Take what the filter kept of @side: a range of its stream, whose packets were
+ * counted as seen.
+ */
+void session_kept(struct session *s, struct session_env *env, unsigned side,
+                  const struct filter_kept *kept);
+
+/*
+ * After @p: whether there is something new that the filter might as well keep.
+ * Then order is what to ask it for.
+ */
+bool session_hand_over(struct session *s, const struct packet *p);
 
 /* Whether @p opens another connection between the same ends. */
 bool session_is_reused(const struct session *s, const struct packet *p);

@@ -44,19 +44,22 @@ void stream_start(struct stream *s, uint32_t seq)
     s->started = true;
 }
 
-void stream_acknowledge(struct stream *s, uint32_t ack)
-{
-    if (s->acked && seq_compare(ack, s->acked_seq) <= 0)
-        return;
-    s->acked = true;
-    s->acked_seq = ack;
-}
-
 /* Whether the sender may have got as far as @seq. */
 static bool is_in_window(const struct stream *s, uint32_t seq)
 {
     return seq_compare(seq, s->next_seq) < WINDOW_MAX ||
            (s->acked && seq_compare(seq, s->acked_seq) < WINDOW_MAX);
+}
+
+/* What is beyond any window was not sent: such an acknowledgment is none. */
+void stream_acknowledge(struct stream *s, uint32_t ack)
+{
+    if (s->acked && seq_compare(ack, s->acked_seq) <= 0)
+        return;
+    if (s->started && !is_in_window(s, ack))
+        return;
+    s->acked = true;
+    s->acked_seq = ack;
 }
 
 void stream_end(struct stream *s, uint32_t fin_seq)

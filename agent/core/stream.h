@@ -19,11 +19,12 @@
 /* A piece of payload and what came with it. */
 struct segment {
     uint32_t seq;
-    uint32_t size;         /* on the wire, from seq on */
-    struct bytes data;     /* what was captured of it, from its front */
-    uint32_t repeated;     /* bytes in front of seq that had been there before */
-    uint32_t header_bytes; /* of the packets it stands for */
-    uint32_t packets;
+    uint32_t size;          /* on the wire, from seq on */
+    struct bytes data;      /* what was captured of it, from its front */
+    uint32_t repeated;      /* bytes in front of seq that had been there before */
+    uint64_t header_bytes;  /* of the packets it stands for */
+    uint64_t control_bytes; /* of packets without payload, kept with it by the filter */
+    uint64_t packets;
     uint32_t ack; /* what its sender had received of the other direction */
     uint64_t time_ns;
 };

@@ -4,6 +4,8 @@
 
 #include "base/text.h"
 
+enum { SPARES_MAX = 64 };
+
 /* Copies of what the heads said; a view's data points into the texts. */
 struct transaction_words {
     struct text request; /* method, target, host, one after the other */
@@ -15,22 +17,49 @@ struct transaction_words {
     uint8_t reply_minor;
 };
 
-struct transaction *transaction_new(void)
+struct transaction *transaction_new(struct transaction_pool *pool)
 {
-    return calloc(1, sizeof(struct transaction));
+    struct transaction *t = pool->spares;
+    if (!t)
+        return calloc(1, sizeof(struct transaction));
+    pool->spares = t->next;
+    pool->count--;
+    *t = (struct transaction){0};
+    return t;
 }
 
-struct transaction *transaction_free(struct transaction *t)
+static void words_free(struct transaction_words *w)
+{
+    if (!w)
+        return;
+    text_deinit(&w->request);
+    text_deinit(&w->reason);
+    free(w);
+}
+
+struct transaction *transaction_free(struct transaction *t, struct transaction_pool *pool)
 {
     if (!t)
         return NULL;
-    if (t->words) {
-        text_deinit(&t->words->request);
-        text_deinit(&t->words->reason);
-        free(t->words);
+    words_free(t->words);
+    if (pool->count == SPARES_MAX) {
+        free(t);
+        return NULL;
     }
-    free(t);
+    t->next = pool->spares;
+    pool->spares = t;
+    pool->count++;
     return NULL;
+}
+
+void transaction_pool_deinit(struct transaction_pool *pool)
+{
+    while (pool->spares) {
+        struct transaction *t = pool->spares;
+        pool->spares = t->next;
+        free(t);
+    }
+    pool->count = 0;
 }
 
 static struct transaction_words *words_of(struct transaction *t)

@@ -37,8 +37,16 @@ struct transaction {
     struct transaction_words *words;
 };
 
-struct transaction *transaction_new(void);
-struct transaction *transaction_free(struct transaction *t);
+/* Transactions that ended, to begin with again: most last for a packet or two. */
+struct transaction_pool {
+    struct transaction *spares;
+    unsigned count;
+};
+
+void transaction_pool_deinit(struct transaction_pool *pool);
+
+struct transaction *transaction_new(struct transaction_pool *pool);
+struct transaction *transaction_free(struct transaction *t, struct transaction_pool *pool);
 
 /* Remember what @head says: the request's, or the final reply's. */
 void transaction_set_request(struct transaction *t, const struct http_head *head, bool with_words);

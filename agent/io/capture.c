@@ -13,7 +13,8 @@
  * counts are compared only when they are older than SETTLE_NS and the reader
  * has found the ring empty since: what was on its way then has been seen, or
  * was lost. What has been seen later makes the difference too small, never too
- * large.
+ * large. Likewise, a record may be on its way while what was kept is collected,
+ * so what was counted before a collection is compared after the next one.
  */
 #include "io/capture.h"
 
@@ -48,6 +49,9 @@ enum {
 };
 
 static const uint64_t NS_PER_MS = 1000000;
+/* How long a flow that nobody knows is left in peace. */
+static const uint64_t QUIET_NS = 60 * 1000 * 1000000ull;
+
 static const uint64_t SETTLE_NS = SETTLE_MS * NS_PER_MS;
 
 struct capture {
@@ -65,7 +69,10 @@ struct capture {
     bool drained;
     struct filter_counts counted; /* by the filter, at counted_ns */
     uint64_t counted_ns;
-    struct filter_counts charged; /* as lost, so far */
+    uint64_t collected_ns;             /* when what was kept was last handed over */
+    struct filter_counts kept_counted; /* by the filter, at collected_ns */
+    struct filter_counts kept_due;     /* all of which has been handed over, but what was lost */
+    struct filter_counts charged;      /* as lost, so far */
 };
 
 static uint64_t clock_ns(void)
@@ -107,19 +114,34 @@ static void choose_form(struct capture *c, const struct netif *netif)
     }
 }
 
-static int filter_attach(struct capture *c, const struct port_set *ports)
+static int filter_load(struct capture *c, const struct netif *netif,
+                       const struct capture_options *options)
 {
-    int r = filter_open(&c->filter, &(struct filter_options){
-                                        .link_header_bytes = c->link_header_bytes,
-                                        .super_packets = c->raw,
-                                        .ports = ports,
-                                    });
-    if (r < 0)
-        return r;
+    return filter_open(&c->filter, &(struct filter_options){
+                                       .link_header_bytes = c->link_header_bytes,
+                                       .super_packets = c->raw,
+                                       .keeps = options->keeps,
+                                       .ignore_outgoing = netif->type == ARPHRD_LOOPBACK,
+                                       .shares = options->group && !options->group->members,
+                                       .ports = options->ports,
+                                   });
+}
+
+/* Let in what the filter lets pass. */
+static int hear(const struct capture *c)
+{
     int program_fd = filter_fd(c->filter);
-    if (setsockopt(c->fd, SOL_SOCKET, SO_ATTACH_BPF, &program_fd, sizeof(program_fd)) < 0)
-        return -errno;
-    return 0;
+    int r = setsockopt(c->fd, SOL_SOCKET, SO_ATTACH_BPF, &program_fd, sizeof(program_fd));
+    return r < 0 ? -errno : 0;
+}
+
+/* Let nothing in. */
+static int deafen(const struct capture *c)
+{
+    struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+    const struct sock_fprog program = {1, &nothing};
+    int r = setsockopt(c->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+    return r < 0 ? -errno : 0;
 }
 
 static int ring_map(struct capture *c, uint32_t ring_bytes)
@@ -162,6 +184,32 @@ static int bind_to(struct capture *c, const struct netif *netif)
     return bind(c->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
+/* Make @group, with an id that nobody else has, and tell it how to share. */
+static int group_make(struct capture *c, struct capture_group *group, int type)
+{
+    int r = set_int(c, PACKET_FANOUT, (type | PACKET_FANOUT_FLAG_UNIQUEID) << 16);
+    if (r == 0 && c->raw)
+        r = set_int(c, PACKET_FANOUT_DATA, filter_share_fd(c->filter));
+    if (r < 0)
+        return r;
+    int id;
+    socklen_t size = sizeof(id);
+    if (getsockopt(c->fd, SOL_PACKET, PACKET_FANOUT, &id, &size) < 0)
+        return -errno;
+    group->id = (uint16_t)id;
+    return 0;
+}
+
+/* The program needs to know the link header, or that there is none. */
+static int group_join(struct capture *c, struct capture_group *group)
+{
+    int type = c->raw ? PACKET_FANOUT_EBPF : PACKET_FANOUT_HASH;
+    int r = group->members ? set_int(c, PACKET_FANOUT, group->id | type << 16)
+                           : group_make(c, group, type);
+    group->members += r == 0;
+    return r;
+}
+
 int capture_open(struct capture **out, const struct capture_options *options)
 {
     struct netif netif;
@@ -180,15 +228,20 @@ int capture_open(struct capture **out, const struct capture_options *options)
     c->fd = socket(AF_PACKET, (c->raw ? SOCK_RAW : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0)
         return -errno;
-    r = filter_attach(c, options->ports);
+    r = filter_load(c, &netif, options);
+    /* Until it has joined its group, the socket would get all packets. */
+    if (r == 0)
+        r = options->group ? deafen(c) : hear(c);
     if (r == 0)
         r = ring_open(c, options->ring_bytes);
-    /* On loopback each packet goes out and comes in. Linux 4.20. */
+    /* So that the filter need not do it. Linux 4.20, and not in a group. */
     if (r == 0 && netif.type == ARPHRD_LOOPBACK)
         r = set_int(c, PACKET_IGNORE_OUTGOING, 1);
     c->counted_ns = clock_ns();
     if (r == 0)
         r = bind_to(c, &netif);
+    if (r == 0 && options->group)
+        r = group_join(c, options->group);
     if (r < 0)
         return r;
     *out = TAKE(c);
@@ -206,6 +259,11 @@ struct capture *capture_close(struct capture *c)
     filter_close(c->filter);
     free(c);
     return NULL;
+}
+
+int capture_start(struct capture *c)
+{
+    return hear(c);
 }
 
 int capture_fd(const struct capture *c)
@@ -241,7 +299,7 @@ static uint32_t gso_size_of(const struct capture *c, const uint8_t *mac)
 }
 
 static void frame_hand_over(const struct capture *c, const struct tpacket3_hdr *header,
-                            capture_frame_fn *fn, void *context)
+                            const struct capture_taker *taker)
 {
     const uint8_t *mac = (const uint8_t *)header + header->tp_mac;
     if (header->tp_snaplen < c->link_header_bytes)
@@ -256,7 +314,7 @@ static void frame_hand_over(const struct capture *c, const struct tpacket3_hdr *
     if (header->tp_status & TP_STATUS_VLAN_VALID)
         f.vlan[0] = header->hv1.tp_vlan_tci & VLAN_ID_MASK;
     take_tags(c, &f);
-    fn(context, &f);
+    taker->frame(taker->context, &f);
 }
 
 static struct tpacket_block_desc *block(const struct capture *c, unsigned i)
@@ -269,13 +327,13 @@ static bool block_is_ready(const struct tpacket_block_desc *b)
     return __atomic_load_n(&b->hdr.bh1.block_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER;
 }
 
-static void block_read(const struct capture *c, struct tpacket_block_desc *b, capture_frame_fn *fn,
-                       void *context)
+static void block_read(const struct capture *c, struct tpacket_block_desc *b,
+                       const struct capture_taker *taker)
 {
     const uint8_t *header = (const uint8_t *)b + b->hdr.bh1.offset_to_first_pkt;
     for (uint32_t n = b->hdr.bh1.num_pkts; n; n--) {
         const struct tpacket3_hdr *h = (const void *)header;
-        frame_hand_over(c, h, fn, context);
+        frame_hand_over(c, h, taker);
         header += h->tp_next_offset;
     }
     __atomic_store_n(&b->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
@@ -290,7 +348,7 @@ static int take_error(const struct capture *c)
     return -error;
 }
 
-int capture_read(struct capture *c, unsigned blocks_max, capture_frame_fn *fn, void *context)
+int capture_read(struct capture *c, unsigned blocks_max, const struct capture_taker *taker)
 {
     for (unsigned count = 0; count < blocks_max; count++) {
         uint64_t now_ns = clock_ns();
@@ -300,7 +358,9 @@ int capture_read(struct capture *c, unsigned blocks_max, capture_frame_fn *fn, v
             /* An error keeps the socket readable: it can wait for the next call. */
             return count ? (int)count : take_error(c);
         }
-        block_read(c, b, fn, context);
+        /* What precedes a packet was recorded before the packet came here. */
+        filter_records(c->filter, taker->record, taker->context);
+        block_read(c, b, taker);
         c->block_next = (c->block_next + 1) % c->block_count;
     }
     return (int)blocks_max;
@@ -323,10 +383,10 @@ static uint64_t charge(__u64 counted, __u64 seen, __u64 *charged)
     return due;
 }
 
-static struct filter_count charge_class(struct capture *c, enum filter_class class,
-                                        const struct filter_counts *seen)
+static struct filter_count charge_class(struct capture *c, const struct filter_counts *counted,
+                                        enum filter_class class, const struct filter_counts *seen)
 {
-    const struct filter_count *all = &c->counted.of[class];
+    const struct filter_count *all = &counted->of[class];
     const struct filter_count *some = &seen->of[class];
     struct filter_count *charged = &c->charged.of[class];
     return (struct filter_count){
@@ -336,13 +396,11 @@ static struct filter_count charge_class(struct capture *c, enum filter_class cla
     };
 }
 
-static struct direction_counts direction_counts_of(struct filter_count c)
+static void add_counts(struct direction_counts *sum, struct filter_count c)
 {
-    return (struct direction_counts){
-        .bytes = c.bytes,
-        .control = c.control,
-        .packets = c.packets,
-    };
+    sum->bytes += c.bytes;
+    sum->control += c.control;
+    sum->packets += c.packets;
 }
 
 int capture_settle(struct capture *c, const struct filter_counts *seen, struct engine_lost *lost,
@@ -356,30 +414,80 @@ int capture_settle(struct capture *c, const struct filter_counts *seen, struct e
     *lost = (struct engine_lost){.ring_drops = statistics.tp_drops};
     *untracked_bytes = 0;
 
+    const struct filter_counts *kept = &c->kept_due, *counted = &c->counted;
+    add_counts(&lost->direction[DIRECTION_IN], charge_class(c, kept, FILTER_KEPT_IN, seen));
+    add_counts(&lost->direction[DIRECTION_OUT], charge_class(c, kept, FILTER_KEPT_OUT, seen));
     if (!c->drained && c->empty_ns < c->counted_ns + SETTLE_NS)
         return 0;
-    lost->direction[DIRECTION_IN] = direction_counts_of(charge_class(c, FILTER_IN, seen));
-    lost->direction[DIRECTION_OUT] = direction_counts_of(charge_class(c, FILTER_OUT, seen));
-    *untracked_bytes = charge_class(c, FILTER_FRAGMENT, seen).bytes +
-                       charge_class(c, FILTER_MALFORMED, seen).bytes;
+    add_counts(&lost->direction[DIRECTION_IN], charge_class(c, counted, FILTER_IN, seen));
+    add_counts(&lost->direction[DIRECTION_OUT], charge_class(c, counted, FILTER_OUT, seen));
+    *untracked_bytes = charge_class(c, counted, FILTER_FRAGMENT, seen).bytes +
+                       charge_class(c, counted, FILTER_MALFORMED, seen).bytes;
     return count(c);
+}
+
+struct collection {
+    struct capture *capture;
+    const struct capture_taker *taker;
+    const struct capture_flows *flows;
+};
+
+static void collect_flow(void *context, const struct flow *flow, const struct filter_flow *f)
+{
+    const struct collection *all = context;
+    void *owner = all->taker->context;
+    for (uint16_t side = 0; side < 2; side++) {
+        struct filter_record record = {
+            .flow = *flow,
+            .kept = f->kept[side],
+            .number = f->record_count[side],
+            .side = side,
+            .read = true,
+        };
+        if (record.kept.bytes || record.kept.control)
+            all->taker->record(owner, &record);
+    }
+    bool quiet = f->seen_ns + QUIET_NS < all->capture->collected_ns;
+    if (!quiet || all->flows->is_known(owner, flow))
+        return;
+    filter_forget(all->capture->filter, flow);
+    all->flows->forget(owner, flow);
+}
+
+int capture_collect(struct capture *c, const struct capture_taker *taker,
+                    const struct capture_flows *flows)
+{
+    struct collection all = {c, taker, flows};
+    struct filter_counts now;
+    int r = filter_counts(c->filter, &now);
+    if (r < 0)
+        return r;
+    c->kept_due = c->drained ? now : c->kept_counted;
+    c->kept_counted = now;
+    c->collected_ns = clock_ns();
+    filter_records(c->filter, taker->record, taker->context);
+    return filter_flows(c->filter, collect_flow, &all);
+}
+
+void capture_order(struct capture *c, const struct flow *flow, const struct filter_order *order)
+{
+    filter_order(c->filter, flow, order);
 }
 
 int capture_stop(struct capture *c)
 {
     /* Not bind() with protocol 0: to older kernels that means the one it has. */
-    struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
-    const struct sock_fprog program = {1, &nothing};
-    if (setsockopt(c->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0)
-        return -errno;
+    int r = deafen(c);
+    if (r < 0)
+        return r;
     c->stopped_ns = clock_ns();
     return 0;
 }
 
-int capture_drain(struct capture *c, capture_frame_fn *fn, void *context)
+int capture_drain(struct capture *c, const struct capture_taker *taker)
 {
     while (c->empty_ns < c->stopped_ns + SETTLE_NS) {
-        int r = capture_read(c, c->block_count, fn, context);
+        int r = capture_read(c, c->block_count, taker);
         if (r < 0 && r != -ENETDOWN)
             return r;
         struct pollfd wait = {.fd = c->fd, .events = POLLIN};

@@ -5,6 +5,7 @@
  * the ring has no room for is counted all the same, and capture_settle() finds
  * it as the difference to what the ring's reader says that it has seen.
  *
+ *     start:  capture_open(), capture_start()
  *     loop:   capture_read()  whenever capture_fd() is readable
  *             capture_settle()  after it, and before a report
  *     end:    capture_stop(), capture_drain(), capture_settle(), capture_close()
@@ -15,6 +16,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/macros.h"
@@ -25,16 +27,29 @@
 
 enum { CAPTURE_RING_BYTES = 8 << 20, CAPTURE_RING_BYTES_MIN = 2 << 20 };
 
+/*
+ * Captures of one interface that share its packets: all of a connection, both
+ * directions, go to one of them. Fragments of IP are shared out by their
+ * addresses alone: those of a connection may go to another capture than the rest
+ * of it. When the interface was down, a connection may change its capture.
+ */
+struct capture_group {
+    unsigned members; /* that have joined: 0 to begin with */
+    uint16_t id;      /* the kernel's */
+};
+
 struct capture_options {
     const char *interface;
     const struct port_set *ports; /* copied */
     uint32_t ring_bytes;          /* memory; rounded to blocks, at least 2 MiB */
+    bool keeps;                   /* leave in the kernel what need not be delivered */
+    struct capture_group *group;  /* to join; NULL: it gets all packets */
 };
 
 struct capture;
 
 /**
- * Begin to capture.
+ * Open the interface.
  *
  * Returns -ENODEV for an unknown interface, -ENETDOWN for one that is not up,
  * -EPERM without the rights (CAP_NET_RAW and those of io/filter.h).
@@ -43,11 +58,21 @@ int capture_open(struct capture **out, const struct capture_options *options);
 struct capture *capture_close(struct capture *c);
 AUTO_DEFINE(struct capture, capture_close)
 
+/*
+ * Begin to capture. That is what capture_open() does, but for a member of a
+ * group: who comes first waits until all have joined.
+ */
+int capture_start(struct capture *c);
+
 /* Readable when capture_read() has something to hand over or to say. */
 int capture_fd(const struct capture *c);
 
-/* The frame is valid during the call. */
-typedef void capture_frame_fn(void *context, const struct frame *f);
+/* Who takes what was captured. What is handed over is valid during the call. */
+struct capture_taker {
+    void (*frame)(void *context, const struct frame *f);
+    void (*record)(void *context, const struct filter_record *r); /* see bpf/filter.h */
+    void *context;
+};
 
 /**
  * Hand over the packets of up to @blocks_max blocks that are ready.
@@ -58,7 +83,7 @@ typedef void capture_frame_fn(void *context, const struct frame *f);
  * or away. It goes on by itself if the interface comes up again, not if the
  * interface is gone (netif_find() says).
  */
-int capture_read(struct capture *c, unsigned blocks_max, capture_frame_fn *fn, void *context);
+int capture_read(struct capture *c, unsigned blocks_max, const struct capture_taker *taker);
 
 /**
  * Find out what was lost.
@@ -76,6 +101,21 @@ int capture_read(struct capture *c, unsigned blocks_max, capture_frame_fn *fn, v
 int capture_settle(struct capture *c, const struct filter_counts *seen, struct engine_lost *lost,
                    uint64_t *untracked_bytes);
 
+/*
+ * Hand over, as records, what is kept of all flows by now. Flows that @is_known
+ * denies and that have been quiet for long are forgotten, and @forget is told.
+ */
+struct capture_flows {
+    bool (*is_known)(void *context, const struct flow *flow);
+    void (*forget)(void *context, const struct flow *flow);
+};
+
+int capture_collect(struct capture *c, const struct capture_taker *taker,
+                    const struct capture_flows *flows);
+
+/* Ask the filter to keep packets of @flow. */
+void capture_order(struct capture *c, const struct flow *flow, const struct filter_order *order);
+
 /* Let nothing new in. What is in the ring can still be read. */
 int capture_stop(struct capture *c);
 
@@ -83,4 +123,4 @@ int capture_stop(struct capture *c);
  * After capture_stop(): hand over all that is in the ring. Waits until the
  * kernel has given back its last block, 100 ms after capture_stop() at most.
  */
-int capture_drain(struct capture *c, capture_frame_fn *fn, void *context);
+int capture_drain(struct capture *c, const struct capture_taker *taker);

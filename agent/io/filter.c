@@ -11,9 +11,17 @@
 #include "base/log.h"
 #include "filter.skel.h"
 
+enum { FLOWS_PER_CALL = 256 };
+
+/* The programs, the most capable first. */
+enum ability { KEEPS, HAS_GSO_SIZE, HAS_GSO_SEGS };
+
 struct filter {
     struct filter_bpf *bpf;
     int program_fd;
+    struct ring_buffer *records; /* NULL: it keeps nothing */
+    filter_record_fn *record_fn; /* during filter_records() */
+    void *record_context;
     int cpu_count;
     struct filter_count cpus[]; /* room for an entry of the map: possible CPUs, online or not */
 };
@@ -45,6 +53,7 @@ static void set_knobs(struct filter_bpf *bpf, const struct filter_options *optio
     bpf->rodata->link_header_bytes = options->link_header_bytes;
     bpf->rodata->count_segments = options->super_packets;
     bpf->rodata->watch_all = options->ports->count == 0;
+    bpf->rodata->ignore_outgoing = options->ignore_outgoing;
 }
 
 static int fill_ports(const struct filter_bpf *bpf, const struct port_set *ports)
@@ -58,23 +67,51 @@ static int fill_ports(const struct filter_bpf *bpf, const struct port_set *ports
     return 0;
 }
 
-/* Load one of the two programs: an object whose load failed can't be tried again. */
-static int load(struct filter *f, const struct filter_options *options, bool has_gso_size)
+/* The maps of a program that is not loaded may be of a kind that the kernel lacks. */
+static void leave_out_flows(struct filter_bpf *bpf)
+{
+    bpf_map__set_autocreate(bpf->maps.flows, false);
+    bpf_map__set_autocreate(bpf->maps.orders, false);
+    bpf_map__set_autocreate(bpf->maps.records, false);
+    bpf_map__set_autocreate(bpf->maps.scratches, false);
+}
+
+static int take_record(void *context, void *data, size_t size)
+{
+    struct filter *f = context;
+    if (size >= sizeof(struct filter_record))
+        f->record_fn(f->record_context, data);
+    return 0;
+}
+
+/* Load one of the programs: an object whose load failed can't be tried again. */
+static int load(struct filter *f, const struct filter_options *options, enum ability ability)
 {
     f->bpf = filter_bpf__open();
     if (!f->bpf)
         return -errno;
     set_knobs(f->bpf, options);
-    struct bpf_program *const gso_size = f->bpf->progs.filter_gso_size;
-    struct bpf_program *const gso_segs = f->bpf->progs.filter_gso_segs;
-    bpf_program__set_autoload(gso_size, has_gso_size);
-    bpf_program__set_autoload(gso_segs, !has_gso_size);
+    struct bpf_program *const programs[] = {
+        [KEEPS] = f->bpf->progs.filter_keeps,
+        [HAS_GSO_SIZE] = f->bpf->progs.filter_gso_size,
+        [HAS_GSO_SEGS] = f->bpf->progs.filter_gso_segs,
+    };
+    for (enum ability i = 0; i < ARRAY_SIZE(programs); i++)
+        bpf_program__set_autoload(programs[i], i == ability);
+    bpf_program__set_autoload(f->bpf->progs.filter_share, options->shares);
+    if (ability != KEEPS)
+        leave_out_flows(f->bpf);
+
     int r = filter_bpf__load(f->bpf);
+    if (r == 0 && ability == KEEPS) {
+        f->records = ring_buffer__new(bpf_map__fd(f->bpf->maps.records), take_record, f, NULL);
+        r = f->records ? 0 : -errno;
+    }
     if (r < 0) {
         filter_bpf__destroy(TAKE(f->bpf));
         return r;
     }
-    f->program_fd = bpf_program__fd(has_gso_size ? gso_size : gso_segs);
+    f->program_fd = bpf_program__fd(programs[ability]);
     return 0;
 }
 
@@ -92,11 +129,13 @@ int filter_open(struct filter **out, const struct filter_options *options)
         return -ENOMEM;
     f->cpu_count = cpu_count;
 
-    int r = load(f, options, true);
-    bool rejected = r == -EACCES || r == -EINVAL;
-    if (rejected) {
-        log_info("this kernel's filters can't read gso_size (Linux 5.7), using gso_segs");
-        r = load(f, options, false);
+    enum ability ability = options->keeps ? KEEPS : HAS_GSO_SIZE;
+    int r = load(f, options, ability);
+    while (r < 0 && r != -EPERM && ability < HAS_GSO_SEGS) {
+        log_info(ability == KEEPS
+                     ? "this kernel can't keep packets (Linux 5.8): all are delivered"
+                     : "this kernel's filters can't read gso_size (Linux 5.7), using gso_segs");
+        r = load(f, options, ++ability);
     }
     if (r == 0)
         r = fill_ports(f->bpf, options->ports);
@@ -110,6 +149,7 @@ struct filter *filter_close(struct filter *f)
 {
     if (!f)
         return NULL;
+    ring_buffer__free(f->records);
     filter_bpf__destroy(f->bpf);
     free(f);
     return NULL;
@@ -118,6 +158,11 @@ struct filter *filter_close(struct filter *f)
 int filter_fd(const struct filter *f)
 {
     return f->program_fd;
+}
+
+int filter_share_fd(const struct filter *f)
+{
+    return bpf_program__fd(f->bpf->progs.filter_share);
 }
 
 static int add_cpus(struct filter *f, uint32_t class, struct filter_count *sum)
@@ -142,4 +187,47 @@ int filter_counts(struct filter *f, struct filter_counts *sum)
     }
     *sum = all;
     return 0;
+}
+
+void filter_records(struct filter *f, filter_record_fn *fn, void *context)
+{
+    if (!f->records)
+        return;
+    f->record_fn = fn;
+    f->record_context = context;
+    ring_buffer__consume(f->records);
+}
+
+int filter_flows(struct filter *f, filter_flow_fn *fn, void *context)
+{
+    if (!f->records)
+        return 0;
+    struct flow keys[FLOWS_PER_CALL];
+    struct filter_flow values[FLOWS_PER_CALL];
+    uint32_t position = 0;
+    int r = 0;
+    for (bool first = true; r == 0; first = false) {
+        uint32_t count = FLOWS_PER_CALL;
+        r = bpf_map_lookup_batch(bpf_map__fd(f->bpf->maps.flows), first ? NULL : &position,
+                                 &position, keys, values, &count, NULL);
+        if (r < 0 && errno != ENOENT)
+            return -errno;
+        for (uint32_t i = 0; i < count; i++)
+            fn(context, &keys[i], &values[i]);
+    }
+    return 0;
+}
+
+void filter_order(struct filter *f, const struct flow *flow, const struct filter_order *order)
+{
+    if (f->records)
+        bpf_map_update_elem(bpf_map__fd(f->bpf->maps.orders), flow, order, BPF_ANY);
+}
+
+void filter_forget(struct filter *f, const struct flow *flow)
+{
+    if (!f->records)
+        return;
+    bpf_map_delete_elem(bpf_map__fd(f->bpf->maps.orders), flow);
+    bpf_map_delete_elem(bpf_map__fd(f->bpf->maps.flows), flow);
 }

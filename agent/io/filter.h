@@ -21,6 +21,9 @@
 struct filter_options {
     uint32_t link_header_bytes;   /* 14: Ethernet. 0: none, a packet begins with IP */
     bool super_packets;           /* their segments count, as the reader can tell them too */
+    bool keeps;                   /* what need not be delivered, if the kernel can */
+    bool ignore_outgoing;         /* on loopback each packet goes out and comes in */
+    bool shares;                  /* load the program of filter_share_fd(), too */
     const struct port_set *ports; /* copied */
 };
 
@@ -31,7 +34,8 @@ struct filter;
  *
  * Before Linux 5.7 a filter can't read gso_size. There, gso_segs (5.1) says how
  * many packets a super-packet stands for; it is 0, so counted as 1, for some
- * that come from virtual machines.
+ * that come from virtual machines. Before 5.8 there is no ring buffer for what it
+ * keeps: everything is delivered.
  *
  * Returns -EPERM without the rights.
  */
@@ -42,9 +46,29 @@ AUTO_DEFINE(struct filter, filter_close)
 /* The program, for SO_ATTACH_BPF. */
 int filter_fd(const struct filter *f);
 
+/* The program that shares packets out among captures, for PACKET_FANOUT_DATA. */
+int filter_share_fd(const struct filter *f);
+
 /**
  * Add up what all CPUs counted since filter_open().
  *
  * Packets that pass meanwhile may be in some members already.
  */
 int filter_counts(struct filter *f, struct filter_counts *sum);
+
+/* The records in the order in which they were made. They are valid during the call. */
+typedef void filter_record_fn(void *context, const struct filter_record *r);
+void filter_records(struct filter *f, filter_record_fn *fn, void *context);
+
+/*
+ * All flows that are tracked, as they are now. Those that come or go meanwhile
+ * may be missed. The callback may filter_forget() the flow.
+ */
+typedef void filter_flow_fn(void *context, const struct flow *flow, const struct filter_flow *f);
+int filter_flows(struct filter *f, filter_flow_fn *fn, void *context);
+
+/* Ask that packets of @flow be kept. A hint: a full table forgets the oldest. */
+void filter_order(struct filter *f, const struct flow *flow, const struct filter_order *order);
+
+/* Track @flow no longer: what is kept of it must have been taken. */
+void filter_forget(struct filter *f, const struct flow *flow);

@@ -18,7 +18,7 @@
 
 #include "io/syslog_sink.h"
 
-enum { PATIENCE_MS = 3 * 1000 };
+enum { PATIENCE_MS = 15 * 1000 };
 
 static uint64_t now_ns(void)
 {

@@ -141,15 +141,16 @@ static void all_keys_are_read(void **state)
 {
     (void)state;
     AUTO(settings_free)
-    struct settings *s = loaded(
-        "interfaces = ( { name = \"eth0\"; ports = [ 80, 65535 ]; },\n"
-        "               { name = \"exactly15bytes.\"; ports = ( 1 ); }, { name = \"lo\" } );\n"
-        "rules = ( { query = \"s\"; },\n"
-        "          { host = \"*.b\"; path = \"/img\"; service = \"images\"; } );\n"
-        "sessions = { timeout = 86400; max = 0x10; };\n"
-        "services = { max = 7L; idle = 60; };\n"
-        "ring = { size = 1024; };\n"
-        "workers = 64;\n");
+    struct settings *s =
+        loaded("interfaces = ( { name = \"eth0\"; ports = [ 80, 65535 ]; },\n"
+               "               { name = \"exactly15bytes.\"; ports = ( 1 ); workers = 16; },\n"
+               "               { name = \"lo\" } );\n"
+               "rules = ( { query = \"s\"; },\n"
+               "          { host = \"*.b\"; path = \"/img\"; service = \"images\"; } );\n"
+               "sessions = { timeout = 86400; max = 0x10; };\n"
+               "services = { max = 7L; idle = 60; };\n"
+               "ring = { size = 1024; };\n"
+               "workers = 64;\n");
     assert_int_equal(s->interface_count, 3);
     assert_string_equal(s->interfaces[0].name, "eth0");
     assert_int_equal(s->interfaces[0].ports.count, 2);
@@ -157,7 +158,9 @@ static void all_keys_are_read(void **state)
     assert_true(port_set_has(&s->interfaces[0].ports, 65535));
     assert_string_equal(s->interfaces[1].name, "exactly15bytes.");
     assert_true(port_set_has(&s->interfaces[1].ports, 1));
+    assert_int_equal(s->interfaces[1].workers, 16);
     assert_int_equal(s->interfaces[2].ports.count, 0);
+    assert_int_equal(s->interfaces[2].workers, 1);
 
     assert_int_equal(s->rule_count, 2);
     assert_string_equal(s->rules[0].query, "s");
@@ -202,6 +205,8 @@ static void wrong_types_are_errors(void **state)
 {
     (void)state;
     assert_error("\nworkers = \"2\";", "2: workers must be a whole number from 1 to 64, not \"2\"");
+    assert_error("interfaces = ( { name = \"lo\";\nworkers = \"2\"; } );",
+                 "2: workers must be a whole number from 1 to 16, not \"2\"");
     assert_error("workers = 2.5;", "1: workers must be a whole number from 1 to 64, not 2.5");
     assert_error("workers = true;", "1: workers must be a whole number from 1 to 64, not true");
     assert_error("workers = [ 1 ];",
@@ -225,6 +230,10 @@ static void numbers_out_of_range_are_errors(void **state)
     assert_error("workers = 0;", "1: workers must be a whole number from 1 to 64, not 0");
     assert_error("workers = -1;", "1: workers must be a whole number from 1 to 64, not -1");
     assert_error("workers = 65;", "1: workers must be a whole number from 1 to 64, not 65");
+    assert_error("interfaces = ( { name = \"lo\"; },\n{ name = \"eth0\";\nworkers = 0; } );",
+                 "3: workers must be a whole number from 1 to 16, not 0");
+    assert_error("interfaces = (\n{ name = \"lo\"; workers = 17; } );",
+                 "2: workers must be a whole number from 1 to 16, not 17");
     assert_error("sessions = { timeout = 86401; };",
                  "1: timeout must be a whole number from 1 to 86400, not 86401");
     assert_error("sessions = { max = 16777217; };",

@@ -19,7 +19,9 @@ static int setup(void **state)
     (void)state;
     strcpy(configured[0].name, "eth0");
     port_set_add(&configured[0].ports, 8080);
+    configured[0].workers = 3;
     strcpy(configured[1].name, "eth1");
+    configured[1].workers = 1;
     return 0;
 }
 
@@ -35,7 +37,7 @@ static void named_ones_take_the_place_of_the_configured(void **state)
     assert_string_equal(l->interfaces[1].name, "eth0");
 }
 
-static void named_ones_keep_their_configured_ports(void **state)
+static void named_ones_keep_what_is_configured_for_them(void **state)
 {
     (void)state;
     static const char *const names[] = {"lo", "eth0"};
@@ -44,6 +46,8 @@ static void named_ones_keep_their_configured_ports(void **state)
     assert_int_equal(l->interfaces[0].ports->count, 0);
     assert_int_equal(l->interfaces[1].ports->count, 1);
     assert_true(port_set_has(l->interfaces[1].ports, 8080));
+    assert_int_equal(l->interfaces[0].workers, 1);
+    assert_int_equal(l->interfaces[1].workers, 3);
 }
 
 /* Cut to the kernel's limit, the name could be that of another interface. */
@@ -67,6 +71,8 @@ static void without_names_the_configured_are_watched(void **state)
     assert_int_equal(l->interfaces[0].ports->count, 1);
     assert_string_equal(l->interfaces[1].name, "eth1");
     assert_int_equal(l->interfaces[1].ports->count, 0);
+    assert_int_equal(l->interfaces[0].workers, 3);
+    assert_int_equal(l->interfaces[1].workers, 1);
 }
 
 static void without_any_those_that_are_up_are_watched(void **state)
@@ -85,6 +91,7 @@ static void without_any_those_that_are_up_are_watched(void **state)
         assert_true(up < l->count);
         assert_string_equal(l->interfaces[up].name, netifs->interfaces[i].name);
         assert_int_equal(l->interfaces[up].ports->count, 0);
+        assert_int_equal(l->interfaces[up].workers, 1);
         up++;
     }
     assert_int_equal(l->count, up);
@@ -94,7 +101,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(named_ones_take_the_place_of_the_configured),
-        cmocka_unit_test(named_ones_keep_their_configured_ports),
+        cmocka_unit_test(named_ones_keep_what_is_configured_for_them),
         cmocka_unit_test(a_name_that_is_too_long_stays_whole),
         cmocka_unit_test(without_names_the_configured_are_watched),
         cmocka_unit_test(without_any_those_that_are_up_are_watched),

@@ -231,6 +231,59 @@ static void gauges_are_those_of_the_last_report(void **state)
     assert_int_equal(ledger_interface(l, 0)->gauges.pending_bytes, 0);
 }
 
+/* Three report, the first and the last of them of one interface. */
+static struct ledger *make_shared_ledger(void)
+{
+    static const char *const names[] = {"eth0", "lo", "eth0"};
+    const struct ledger_options options = {
+        .services_max = 10,
+        .interfaces = names,
+        .interface_count = ARRAY_SIZE(names),
+    };
+    struct ledger *l = NULL;
+    assert_int_equal(ledger_new(&l, &options), 0);
+    return l;
+}
+
+static void interface_that_several_report_of_is_one(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_shared_ledger();
+    assert_int_equal(ledger_interface_count(l), 2);
+    assert_string_equal(ledger_interface(l, 0)->name, "eth0");
+    assert_string_equal(ledger_interface(l, 1)->name, "lo");
+    for (unsigned n = 0; n < 3; n++) {
+        struct report r = {.interface = n, .delta = {.tcp_bytes = 1ull << n, .gaps = 1}};
+        ledger_add(l, &r);
+    }
+    assert_int_equal(ledger_interface(l, 0)->period[LEDGER_TOTAL].counts.tcp_bytes, 5);
+    assert_int_equal(ledger_interface(l, 0)->period[LEDGER_INTERVAL].counts.gaps, 2);
+    assert_int_equal(ledger_interface(l, 1)->period[LEDGER_TOTAL].counts.tcp_bytes, 2);
+}
+
+static void gauges_of_several_add_up_and_each_replaces_its_own(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_shared_ledger();
+    struct report first = {.gauges = {.pending_bytes = 100, .sessions = 10, .services = 1}};
+    struct report last = {.interface = 2,
+                          .gauges = {.pending_bytes = 200, .sessions = 20, .services = 2}};
+    ledger_add(l, &first);
+    ledger_add(l, &last);
+    const struct interface_gauges *gauges = &ledger_interface(l, 0)->gauges;
+    assert_int_equal(gauges->pending_bytes, 300);
+    assert_int_equal(gauges->sessions, 30);
+    assert_int_equal(gauges->services, 3);
+
+    first.gauges = (struct interface_gauges){.pending_bytes = 7};
+    ledger_add(l, &first);
+    assert_int_equal(gauges->pending_bytes, 207);
+    assert_int_equal(gauges->sessions, 20);
+    assert_int_equal(gauges->services, 2);
+    assert_int_equal(ledger_interface_imbalance(ledger_interface(l, 0)), -207);
+    assert_int_equal(ledger_interface(l, 1)->gauges.pending_bytes, 0);
+}
+
 static void imbalance_has_the_sign_of_what_is_missing(void **state)
 {
     (void)state;
@@ -320,6 +373,8 @@ int main(void)
         cmocka_unit_test(at_the_cap_idle_services_make_room),
         cmocka_unit_test(names_of_the_agent_keep_their_place_past_the_cap),
         cmocka_unit_test(gauges_are_those_of_the_last_report),
+        cmocka_unit_test(interface_that_several_report_of_is_one),
+        cmocka_unit_test(gauges_of_several_add_up_and_each_replaces_its_own),
         cmocka_unit_test(imbalance_has_the_sign_of_what_is_missing),
         cmocka_unit_test(random_reports_give_what_a_naive_ledger_has),
     };

@@ -1,8 +1,8 @@
 /*
  * Captures of real traffic in network namespaces of the test's own: what was
- * handed over and what was lost make what the interface counted. The interface
- * counts link headers (loopback does not), so those are taken off; its offloads
- * are off where it would count super-packets as one.
+ * handed over, what was kept and what was lost make what the interface counted.
+ * The interface counts link headers (loopback does not), so those are taken off;
+ * its offloads are off where it would count super-packets as one.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,6 +19,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -32,24 +33,35 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/kept.h"
 #include "core/seen.h"
 #include "io/capture.h"
 #include "support/frames.h"
 #include "support/skip.h"
 
-enum { PORT = 8080, LIMIT_S = 20, CHUNK = 64 << 10, NOBODY = 65534 };
+enum { PORT = 8080, HTTP_PORT = 8090, LIMIT_S = 20, CHUNK = 64 << 10, NOBODY = 65534 };
 enum { REQUEST_BYTES = 18, SPEC_BYTES = 20 + 20 + REQUEST_BYTES };
+
+#define REPLY_HEAD "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+enum { REPLY_HEAD_BYTES = sizeof(REPLY_HEAD) - 1, REPLY_BODY_BYTES = 1000000 };
+enum { REPLY_BYTES = REPLY_HEAD_BYTES + REPLY_BODY_BYTES };
 
 static pid_t peer; /* serves in a namespace of its own */
 
-/* What a capture handed over, and what it said to be lost. */
+/* What a capture handed over, what it kept, and what it said to be lost. */
 struct watch {
     struct capture *capture;
     struct port_set ports;
+    bool keeps;
+    bool knows_flows;
+    struct kept_table kept;
+    uint64_t kept_payload;
+    unsigned forgotten;
+    struct packet last; /* that came from a client with payload */
     struct filter_counts seen;
     struct engine_lost lost;
     uint64_t untracked_bytes;
-    uint64_t payload_bytes[2]; /* FILTER_IN, FILTER_OUT */
+    uint64_t payload_bytes[2]; /* FILTER_IN, FILTER_OUT; what was kept included */
     unsigned super_packets;
     uint16_t vlan[2]; /* of all packets */
     unsigned frames;
@@ -123,8 +135,36 @@ static void serve(int listener)
     }
 }
 
-/* Start a server, in a new namespace if told. Returns when it listens. */
-static pid_t server_start(int namespace_flags, uint16_t port)
+/* Answer each empty line with a reply. */
+static void serve_http_connection(int fd)
+{
+    char chunk[CHUNK];
+    ssize_t n;
+    while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
+        if (!memmem(chunk, (size_t)n, "\r\n\r\n", 4))
+            continue;
+        if (write(fd, REPLY_HEAD, REPLY_HEAD_BYTES) != REPLY_HEAD_BYTES)
+            return;
+        send_all(fd, REPLY_BODY_BYTES);
+    }
+}
+
+static void serve_http(int listener)
+{
+    for (;;) {
+        int fd = accept(listener, NULL, NULL);
+        if (fd < 0)
+            _exit(EXIT_FAILURE);
+        if (fork_child() == 0) {
+            serve_http_connection(fd);
+            _exit(EXIT_SUCCESS);
+        }
+        close(fd);
+    }
+}
+
+/* Start both servers, in a new namespace if told. Returns when they listen. */
+static pid_t servers_start(int namespace_flags)
 {
     int ready[2];
     assert_int_equal(pipe(ready), 0);
@@ -132,7 +172,10 @@ static pid_t server_start(int namespace_flags, uint16_t port)
     if (pid == 0) {
         if (unshare(namespace_flags) < 0)
             _exit(EXIT_FAILURE);
-        int listener = listen_on(port);
+        int listener = listen_on(PORT), http_listener = listen_on(HTTP_PORT);
+        signal(SIGCHLD, SIG_IGN);
+        if (fork_child() == 0)
+            serve_http(http_listener);
         if (write(ready[1], "", 1) == 1)
             serve(listener);
         _exit(EXIT_FAILURE);
@@ -235,6 +278,8 @@ static void take_frame(void *context, const struct frame *f)
     case PACKET_TCP:
         seen_packet(&w->seen, &p, &w->ports);
         w->payload_bytes[seen_class(&p, &w->ports)] += p.payload_bytes;
+        if (p.payload_bytes && seen_class(&p, &w->ports) == FILTER_IN)
+            w->last = p;
         w->super_packets += p.packets > 1;
         w->other_vlans += memcmp(p.flow.vlan, w->vlan, sizeof(w->vlan)) != 0;
         break;
@@ -246,10 +291,64 @@ static void take_frame(void *context, const struct frame *f)
     }
 }
 
+static void take_record(void *context, const struct filter_record *r)
+{
+    struct watch *w = context;
+    struct filter_kept more;
+    const struct packet like = {.flow = r->flow, .side = r->side};
+    enum filter_class class = seen_class(&like, &w->ports);
+    struct filter_count *seen = &w->seen.of[class + FILTER_KEPT_IN];
+    assert_non_null(kept_table_take(&w->kept, r, &more));
+    seen->bytes += more.bytes;
+    seen->control += more.control;
+    seen->packets += more.packets;
+    w->payload_bytes[class] += more.payload;
+    w->kept_payload += more.payload;
+}
+
+static bool is_known(void *context, const struct flow *flow)
+{
+    const struct watch *w = context;
+    (void)flow;
+    return w->knows_flows;
+}
+
+static void forget(void *context, const struct flow *flow)
+{
+    struct watch *w = context;
+    kept_table_forget(&w->kept, flow);
+    w->forgotten++;
+}
+
+static const struct capture_flows flows = {is_known, forget};
+
+static struct capture_taker taker_of(struct watch *w)
+{
+    return (struct capture_taker){take_frame, take_record, w};
+}
+
+static int watch_collect(struct watch *w)
+{
+    const struct capture_taker taker = taker_of(w);
+    return capture_collect(w->capture, &taker, &flows);
+}
+
+static struct capture_options options_of(const struct watch *w, const char *interface)
+{
+    return (struct capture_options){
+        .interface = interface,
+        .ports = &w->ports,
+        .ring_bytes = CAPTURE_RING_BYTES,
+        .keeps = w->keeps,
+    };
+}
+
 static void watch_open(struct watch *w, const char *interface)
 {
-    struct capture_options options = {interface, &w->ports, CAPTURE_RING_BYTES};
+    struct capture_options options = options_of(w, interface);
     port_set_add(&w->ports, PORT);
+    port_set_add(&w->ports, HTTP_PORT);
+    kept_table_init(&w->kept, 0x5eed);
     int r = capture_open(&w->capture, &options);
     if (r == -EPERM)
         test_skip("capturing needs CAP_NET_RAW and CAP_BPF");
@@ -272,20 +371,35 @@ static void watch_settle(struct watch *w)
     }
 }
 
+static int read_blocks(struct watch *w, unsigned blocks_max)
+{
+    const struct capture_taker taker = taker_of(w);
+    return capture_read(w->capture, blocks_max, &taker);
+}
+
 static void watch_read(struct watch *w)
 {
     struct pollfd wait = {.fd = capture_fd(w->capture), .events = POLLIN};
     poll(&wait, 1, 10);
-    assert_true(capture_read(w->capture, 4, take_frame, w) >= 0);
+    assert_true(read_blocks(w, 4) >= 0);
+    assert_int_equal(watch_collect(w), 0);
+    watch_settle(w);
+}
+
+static void watch_drain(struct watch *w)
+{
+    const struct capture_taker taker = taker_of(w);
+    assert_int_equal(capture_stop(w->capture), 0);
+    assert_int_equal(capture_drain(w->capture, &taker), 0);
+    assert_int_equal(watch_collect(w), 0);
     watch_settle(w);
 }
 
 static void watch_end(struct watch *w)
 {
-    assert_int_equal(capture_stop(w->capture), 0);
-    assert_int_equal(capture_drain(w->capture, take_frame, w), 0);
-    watch_settle(w);
+    watch_drain(w);
     w->capture = capture_close(w->capture);
+    kept_table_deinit(&w->kept);
 }
 
 static uint64_t seen_bytes(const struct watch *w)
@@ -604,8 +718,7 @@ static void nothing_comes_in_after_stop(void **state)
     struct watch w = {0};
     watch_open(&w, "lo");
     exchange(&w, "127.0.0.1", 1000);
-    assert_int_equal(capture_stop(w.capture), 0);
-    assert_int_equal(capture_drain(w.capture, take_frame, &w), 0);
+    watch_drain(&w);
     unsigned frames = w.frames;
     int status;
     assert_int_equal(waitpid(client_start("127.0.0.1", PORT, 1000), &status, 0) > 0, 1);
@@ -621,7 +734,7 @@ static int wait_for_error(struct watch *w)
     for (time_t end = time(NULL) + LIMIT_S; r >= 0 && time(NULL) < end;) {
         struct pollfd wait = {.fd = capture_fd(w->capture), .events = POLLIN};
         poll(&wait, 1, 100);
-        r = capture_read(w->capture, 4, take_frame, w);
+        r = read_blocks(w, 4);
     }
     return r;
 }
@@ -635,7 +748,7 @@ static void interface_that_goes_down_is_told_once(void **state)
     watch_open(&w, "va");
     shell("ip link set va down");
     assert_int_equal(wait_for_error(&w), -ENETDOWN);
-    assert_int_equal(capture_read(w.capture, 1, take_frame, &w), 0);
+    assert_int_equal(read_blocks(&w, 1), 0);
     shell("ip link set va up");
     address_add("va", "vb");
     exchange(&w, "10.9.0.2", 1000);
@@ -648,7 +761,7 @@ static void interface_that_can_not_be_captured_is_refused(void **state)
 {
     (void)state;
     struct watch w = {0};
-    struct capture_options options = {"no-such-if", &w.ports, CAPTURE_RING_BYTES};
+    struct capture_options options = options_of(&w, "no-such-if");
     assert_int_equal(capture_open(&w.capture, &options), -ENODEV);
     veth_add();
     shell("ip link set va down");
@@ -662,8 +775,8 @@ static void without_rights_it_is_eperm(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         struct capture *c = NULL;
-        struct port_set ports = {0};
-        struct capture_options options = {"lo", &ports, CAPTURE_RING_BYTES};
+        struct watch w = {0};
+        struct capture_options options = options_of(&w, "lo");
         if (setresuid(NOBODY, NOBODY, NOBODY) < 0)
             _exit(EXIT_FAILURE);
         _exit(capture_open(&c, &options) == -EPERM ? EXIT_SUCCESS : EXIT_FAILURE);
@@ -673,14 +786,279 @@ static void without_rights_it_is_eperm(void **state)
     assert_int_equal(status, 0);
 }
 
+/* --- what is kept ------------------------------------------------------------- */
+
+static int http_connect(const char *address)
+{
+    int fd = connect_to(address, HTTP_PORT);
+    assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)), 0);
+    return fd;
+}
+
+static void http_request(int fd)
+{
+    static const char request[] = "GET / HTTP/1.1\r\n\r\n";
+    assert_int_equal(write(fd, request, sizeof(request) - 1), (ssize_t)sizeof(request) - 1);
+}
+
+static void http_receive(int fd, size_t size)
+{
+    static char chunk[CHUNK];
+    while (size) {
+        ssize_t n = read(fd, chunk, MIN(size, sizeof(chunk)));
+        assert_true(n > 0);
+        size -= (size_t)n;
+    }
+}
+
+/* Read until @payload bytes have come in direction @class. */
+static void watch_payload(struct watch *w, enum filter_class class, uint64_t payload)
+{
+    for (time_t end = time(NULL) + LIMIT_S; w->payload_bytes[class] < payload && time(NULL) < end;)
+        watch_read(w);
+    assert_true(w->payload_bytes[class] >= payload);
+}
+
+static void bodies_are_kept_and_counted(void **state)
+{
+    (void)state;
+    enum { REQUESTS = 20 };
+    struct watch w = {.keeps = true};
+    veth_add();
+    address_add("va", "vb");
+    veth_offloads("tso off gso off gro off");
+    watch_open(&w, "va");
+    for (int i = 0; i < REQUESTS; i++) {
+        int fd = http_connect("10.9.0.2");
+        http_request(fd);
+        http_receive(fd, REPLY_BYTES);
+        watch_read(&w);
+        close(fd);
+    }
+    watch_until(&w, interface_ip_bytes("va", ETH_HLEN, true));
+    watch_end(&w);
+    assert_nothing_lost(&w);
+    assert_int_equal(seen_bytes(&w), interface_ip_bytes("va", ETH_HLEN, true));
+    assert_true(w.payload_bytes[FILTER_IN] >= REQUESTS * REQUEST_BYTES);
+    assert_true(w.payload_bytes[FILTER_OUT] >= REQUESTS * REPLY_BYTES);
+    assert_true(w.kept_payload > REQUESTS * REPLY_BYTES / 2);
+}
+
+/* Of a connection that is quiet by then, and stays open. */
+static void nothing_that_was_kept_is_lost_at_the_end(void **state)
+{
+    (void)state;
+    struct watch w = {.keeps = true};
+    watch_open(&w, "lo");
+    uint64_t before = interface_ip_bytes("lo", 0, false);
+    int fd = http_connect("127.0.0.1");
+    http_request(fd);
+    http_receive(fd, REPLY_BYTES);
+    watch_drain(&w);
+    assert_nothing_lost(&w);
+    assert_int_equal(seen_bytes(&w), interface_ip_bytes("lo", 0, false) - before);
+    assert_true(w.kept_payload > 0);
+    close(fd);
+    watch_end(&w);
+}
+
+static void transfers_are_told_while_they_run(void **state)
+{
+    (void)state;
+    struct watch w = {.keeps = true};
+    watch_open(&w, "lo");
+    int fd = http_connect("127.0.0.1");
+    http_request(fd);
+    http_receive(fd, REPLY_BYTES / 2);
+    for (time_t end = time(NULL) + LIMIT_S;
+         w.payload_bytes[FILTER_OUT] < REPLY_BYTES / 2 && time(NULL) < end;)
+        watch_read(&w);
+    assert_true(w.payload_bytes[FILTER_OUT] >= REPLY_BYTES / 2);
+    assert_true(w.kept_payload > 0);
+    http_receive(fd, REPLY_BYTES - REPLY_BYTES / 2);
+    watch_payload(&w, FILTER_OUT, REPLY_BYTES);
+    close(fd);
+    watch_end(&w);
+    assert_nothing_lost(&w);
+}
+
+/* What the ring has no room for, among packets that are kept. */
+static void what_was_kept_and_what_the_ring_lost_are_told_apart(void **state)
+{
+    (void)state;
+    struct watch w = {.keeps = true};
+    watch_open(&w, "lo");
+    uint64_t before = interface_ip_bytes("lo", 0, false);
+    int status, fd = http_connect("127.0.0.1");
+    pid_t client = client_start("127.0.0.1", PORT, 2 * CAPTURE_RING_BYTES);
+    http_request(fd);
+    http_receive(fd, REPLY_BYTES);
+    assert_int_equal(waitpid(client, &status, 0), client);
+    assert_int_equal(status, 0);
+    close(fd);
+    watch_client(&w, client_start("127.0.0.1", PORT, CAPTURE_RING_BYTES));
+    watch_end(&w);
+    assert_true(w.lost.ring_drops > 0);
+    assert_true(lost_bytes(&w) > 0);
+    assert_true(w.kept_payload > 0);
+    assert_int_equal(seen_bytes(&w) + lost_bytes(&w), interface_ip_bytes("lo", 0, false) - before);
+}
+
+enum { PIECE = 1000 };
+
+/* Send @count pieces of something that is no HTTP, so that all is delivered. */
+static void send_pieces(int fd, unsigned count)
+{
+    static const char piece[PIECE];
+    while (count--)
+        assert_int_equal(write(fd, piece, sizeof(piece)), PIECE);
+}
+
+/* A connection whose first piece has been seen. */
+static int connect_delivered(struct watch *w)
+{
+    int fd = http_connect("127.0.0.1");
+    uint64_t payload = w->payload_bytes[FILTER_IN];
+    send_pieces(fd, 1);
+    watch_payload(w, FILTER_IN, payload + PIECE);
+    assert_int_equal(w->last.payload_bytes, PIECE);
+    return fd;
+}
+
+/* Order that @kind of what the client sends be kept, up to @seq. */
+static void order(struct watch *w, enum filter_order_kind kind, uint32_t seq)
+{
+    struct filter_order o = {0};
+    o.side[w->last.side].kind = kind;
+    o.side[w->last.side].seq = seq;
+    capture_order(w->capture, &w->last.flow, &o);
+}
+
+static void ordered_length_is_kept(void **state)
+{
+    (void)state;
+    struct watch w = {.keeps = true};
+    watch_open(&w, "lo");
+    int fd = connect_delivered(&w);
+    order(&w, FILTER_ORDER_LENGTH, w.last.seq + 4 * PIECE);
+    send_pieces(fd, 5);
+    watch_payload(&w, FILTER_IN, 6 * PIECE);
+    assert_int_equal(w.kept_payload, 3 * PIECE);
+    close(fd);
+    watch_end(&w);
+    assert_nothing_lost(&w);
+}
+
+static void ordered_turn_is_kept_until_the_other_side_sends(void **state)
+{
+    (void)state;
+    struct watch w = {.keeps = true};
+    watch_open(&w, "lo");
+    int fd = connect_delivered(&w);
+    order(&w, FILTER_ORDER_TURN, w.last.ack);
+    send_pieces(fd, 2);
+    http_request(fd);
+    http_receive(fd, REPLY_BYTES);
+    watch_payload(&w, FILTER_OUT, REPLY_BYTES);
+    send_pieces(fd, 2);
+    watch_payload(&w, FILTER_IN, 5 * PIECE + REQUEST_BYTES);
+    assert_int_equal(w.kept_payload, 2 * PIECE + REQUEST_BYTES);
+    close(fd);
+    watch_end(&w);
+    assert_nothing_lost(&w);
+}
+
+static void ordered_tunnel_is_kept_to_its_end(void **state)
+{
+    (void)state;
+    struct watch w = {.keeps = true};
+    watch_open(&w, "lo");
+    int fd = connect_delivered(&w);
+    order(&w, FILTER_ORDER_TUNNEL, 0);
+    http_request(fd);
+    http_receive(fd, REPLY_BYTES);
+    send_pieces(fd, 3);
+    watch_payload(&w, FILTER_IN, 4 * PIECE + REQUEST_BYTES);
+    assert_int_equal(w.kept_payload, 3 * PIECE + REQUEST_BYTES);
+    close(fd);
+    watch_end(&w);
+    assert_nothing_lost(&w);
+}
+
+/* A namespace whose clock is two minutes ahead: there everything has long been quiet. */
+static void enter_the_future(void)
+{
+    if (unshare(CLONE_NEWTIME) < 0)
+        test_skip("no time namespaces: %s", strerror(errno));
+    FILE *offsets = fopen("/proc/self/timens_offsets", "we");
+    assert_non_null(offsets);
+    fprintf(offsets, "monotonic 120 0\n");
+    assert_int_equal(fclose(offsets), 0);
+    int there = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(setns(there, CLONE_NEWTIME), 0);
+    close(there);
+}
+
+static int save_the_present(void **state)
+{
+    static int present;
+    present = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
+    *state = &present;
+    return 0;
+}
+
+static int return_to_the_present(void **state)
+{
+    const int *present = *state;
+    int r = *present < 0 ? 0 : setns(*present, CLONE_NEWTIME);
+    close(*present);
+    return r;
+}
+
+static void flow_that_nobody_knows_is_forgotten_when_it_is_quiet(void **state)
+{
+    (void)state;
+    struct watch w = {.keeps = true, .knows_flows = true};
+    watch_open(&w, "lo");
+    int fd = http_connect("127.0.0.1");
+    http_request(fd);
+    http_receive(fd, REPLY_BYTES);
+    watch_payload(&w, FILTER_OUT, REPLY_BYTES);
+    w.knows_flows = false;
+    assert_int_equal(watch_collect(&w), 0);
+    assert_int_equal(w.forgotten, 0);
+
+    enter_the_future();
+    w.knows_flows = true;
+    assert_int_equal(watch_collect(&w), 0);
+    assert_int_equal(w.forgotten, 0);
+    w.knows_flows = false;
+    assert_int_equal(watch_collect(&w), 0);
+    assert_int_equal(w.forgotten, 1);
+    assert_int_equal(watch_collect(&w), 0);
+    assert_int_equal(w.forgotten, 1);
+
+    /* It begins anew. */
+    http_request(fd);
+    http_receive(fd, REPLY_BYTES);
+    watch_payload(&w, FILTER_OUT, 2 * REPLY_BYTES);
+    close(fd);
+    watch_end(&w);
+    assert_nothing_lost(&w);
+}
+
 static void namespaces_set_up(void)
 {
     if (unshare(CLONE_NEWNET) < 0)
         test_skip("a network namespace needs root");
     shell("ip link set lo up");
     shell("ethtool -K lo tso off gso off gro off");
-    peer = server_start(CLONE_NEWNET, PORT);
-    server_start(0, PORT);
+    peer = servers_start(CLONE_NEWNET);
+    /* No tail loss probes: what comes twice is delivered, whatever was ordered. */
+    shell("sysctl -qw net.ipv4.tcp_early_retrans=0");
+    PEER_SHELL("sysctl -qw %s", "net.ipv4.tcp_early_retrans=0");
+    servers_start(0);
 }
 
 int main(void)
@@ -701,6 +1079,15 @@ int main(void)
         cmocka_unit_test_teardown(interface_that_goes_down_is_told_once, links_remove),
         cmocka_unit_test_teardown(interface_that_can_not_be_captured_is_refused, links_remove),
         cmocka_unit_test(without_rights_it_is_eperm),
+        cmocka_unit_test_teardown(bodies_are_kept_and_counted, links_remove),
+        cmocka_unit_test(nothing_that_was_kept_is_lost_at_the_end),
+        cmocka_unit_test(transfers_are_told_while_they_run),
+        cmocka_unit_test(what_was_kept_and_what_the_ring_lost_are_told_apart),
+        cmocka_unit_test(ordered_length_is_kept),
+        cmocka_unit_test(ordered_turn_is_kept_until_the_other_side_sends),
+        cmocka_unit_test(ordered_tunnel_is_kept_to_its_end),
+        cmocka_unit_test_setup_teardown(flow_that_nobody_knows_is_forgotten_when_it_is_quiet,
+                                        save_the_present, return_to_the_present),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

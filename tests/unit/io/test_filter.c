@@ -139,7 +139,11 @@ struct program {
 
 static struct filter_options options_of(const struct port_set *ports)
 {
-    return (struct filter_options){ETH_HLEN, true, ports};
+    return (struct filter_options){
+        .link_header_bytes = ETH_HLEN,
+        .super_packets = true,
+        .ports = ports,
+    };
 }
 
 static struct filter *open_or_skip(const struct filter_options *options)
@@ -205,12 +209,11 @@ static void count_tcp(struct result *r, const struct packet *p, const struct por
     seen_packet(&r->counts, p, ports);
 }
 
-/* What the agent's decoder says. */
-static struct result decode(const struct test_frame *t, const struct port_set *ports)
+/* As a capture makes it of @t. Returns false for what is not IP. */
+static bool frame_of_ip(const struct test_frame *t, struct frame *out)
 {
-    struct result r = {0};
     if (t->size < ETH_HLEN)
-        return r;
+        return false;
     const uint8_t *network = t->data + 2 * ETH_HLEN;
     struct frame f = {
         .data = bytes_make(network, t->size - ETH_HLEN),
@@ -222,8 +225,19 @@ static struct result decode(const struct test_frame *t, const struct port_set *p
         ;
     unsigned version = f.data.size ? f.data.data[0] >> 4 : 0;
     if (f.ethertype != (version == 6 ? ETH_P_IPV6 : ETH_P_IP))
+        return false;
+    f.ethertype = 0; /* the version tells */
+    *out = f;
+    return true;
+}
+
+/* What the agent's decoder says. */
+static struct result decode(const struct test_frame *t, const struct port_set *ports)
+{
+    struct result r = {0};
+    struct frame f;
+    if (!frame_of_ip(t, &f))
         return r;
-    f.ethertype = 0; /* as a capture does it: the version tells */
 
     struct packet p;
     struct fragment fragment;
@@ -520,6 +534,7 @@ static void old_kernels_count_by_gso_segs(void **state)
     bpf->rodata->link_header_bytes = ETH_HLEN;
     bpf->rodata->count_segments = true;
     bpf->rodata->watch_all = true;
+    bpf_program__set_autoload(bpf->progs.filter_keeps, false);
     bpf_program__set_autoload(bpf->progs.filter_gso_size, false);
     int r = filter_bpf__load(bpf);
     if (r == -EPERM)
@@ -602,6 +617,72 @@ static void filter_and_decoder_agree_on_random_frames(void **state)
         filter_close(programs[i].filter);
 }
 
+/* What the filter tracks, and what the decoder says of the same frame. */
+struct tracked {
+    struct filter *filter;
+    struct packet packet;
+    unsigned count;
+};
+
+static void compare_flow(void *context, const struct flow *flow, const struct filter_flow *f)
+{
+    struct tracked *t = context;
+    const struct packet *p = &t->packet;
+    t->count++;
+    assert_memory_equal(flow, &p->flow, sizeof(*flow));
+    assert_int_equal(f->seq_known[p->side], 1);
+    assert_int_equal(f->seq_known[!p->side], 0);
+    assert_int_equal(f->next_seq[p->side], p->seq + p->payload_bytes);
+    filter_forget(t->filter, flow);
+}
+
+/* Only payload begins to be tracked, and what it begins may end at once. */
+static bool is_tracked(const struct test_frame *t, struct packet *p)
+{
+    struct frame f;
+    struct fragment fragment;
+    return frame_of_ip(t, &f) && packet_decode(&f, p, &fragment) == PACKET_TCP &&
+           p->payload_bytes && !(p->flags & (TCP_SYN | TCP_RST));
+}
+
+/* Swap the ends, or make them more alike. */
+static void change_ends(struct test_frame *t)
+{
+    uint8_t *addresses = ip_of(t) + (ip_of(t)[0] >> 4 == 6 ? 8 : 12);
+    size_t size = ip_of(t)[0] >> 4 == 6 ? 16 : 4;
+    if (rand() & 1)
+        addresses[size - 1] = addresses[2 * size - 1] = 7;
+    if (rand() & 1)
+        addresses[(size_t)rand() % size] = (uint8_t)rand();
+    if (rand() & 1)
+        addresses[size + (size_t)rand() % size] = (uint8_t)rand();
+}
+
+static void filter_and_decoder_agree_on_the_flow_of_random_frames(void **state)
+{
+    (void)state;
+    unsigned seed = (unsigned)time(NULL);
+    print_message("seed %u\n", seed);
+    srand(seed);
+    const struct port_set all = {.count = 0};
+    struct filter_options options = options_of(&all);
+    options.keeps = true;
+    struct tracked tracked = {.filter = open_or_skip(&options)};
+    unsigned expected = 0;
+    for (int i = 0; i < 50000; i++) {
+        struct test_frame t = random_frame();
+        change_ends(&t);
+        struct result filtered = run(tracked.filter, &t);
+        struct result decoded = decode(&t, &all);
+        assert_same(&filtered, &decoded, &t);
+        expected += is_tracked(&t, &tracked.packet);
+        assert_int_equal(filter_flows(tracked.filter, compare_flow, &tracked), 0);
+        assert_int_equal(tracked.count, expected);
+    }
+    print_message("%u of 50000 tracked\n", expected);
+    filter_close(tracked.filter);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -623,6 +704,7 @@ int main(void)
         cmocka_unit_test(frame_without_link_header_begins_with_ip),
         cmocka_unit_test(old_kernels_count_by_gso_segs),
         cmocka_unit_test(filter_and_decoder_agree_on_random_frames),
+        cmocka_unit_test(filter_and_decoder_agree_on_the_flow_of_random_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

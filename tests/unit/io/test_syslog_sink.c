@@ -66,7 +66,9 @@ static int open_loop(void **state)
     (void)state;
     memset(&told, 0, sizeof(told));
     told.in_order = true;
+    pthread_mutex_lock(&journal.mutex); /* one that hung may still be about */
     journal.written = 0;
+    pthread_mutex_unlock(&journal.mutex);
     return uv_loop_init(&loop);
 }
 

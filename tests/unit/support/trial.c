@@ -64,6 +64,7 @@ static void start_engine(struct trial *t, const struct trial_options *options)
         .services_max = options->services_max ? options->services_max : 1000,
         .services_idle_ns = options->services_idle_ns,
         .hash_seed = 0x5eed,
+        .offload = options->offload,
     };
     if (options->port)
         port_set_add(&o->ports, options->port);

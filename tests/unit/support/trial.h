@@ -50,6 +50,7 @@ struct trial_options {
     uint16_t port; /* 0: all */
     bool impatient;
     bool unobserved;
+    struct engine_offload offload;
 };
 
 void trial_init(struct trial *t, const struct trial_options *options);

@@ -1,0 +1,350 @@
+/*
+ * Flows, and which of their packets the agent need not see. Those are kept: they
+ * are counted with their flow, and the agent gets the counts in a record.
+ *
+ * Kept are packets without payload, but for those that begin or end a connection;
+ * what the agent ordered to be kept; and the body of a reply, when it is certain
+ * that no other message begins in it. That is so when just one request is under
+ * way: the client sent one packet with one whole head and nothing else, had
+ * received by then all that the server had sent, and the server's next packet
+ * begins with a reply whose head ends in it. A connection on which anything else
+ * is seen is delivered whole from then on, but for what the agent orders.
+ *
+ * Only what continues a side's stream is kept. What comes early or again is
+ * delivered without its payload, so that the agent can tell the one from the
+ * other. A packet that is delivered is preceded by a record of what its side had
+ * kept before. So what was kept between two records is one range of the stream,
+ * and its place tells the agent what it belongs to, whatever comes first.
+ *
+ * One side of a flow is the work of one CPU at a time; if it is not, a count may
+ * be charged to the wrong message, but none is lost: what was kept is counted a
+ * second time by class.
+ */
+#pragma once
+
+#include "packet.bpf.h"
+
+enum { DROP = 0, DELIVER_WHOLE = 0x7fffffff };
+
+enum {
+    SCAN_MAX = 1024,            /* bytes of a head that are looked at */
+    SCAN_STEP = 6,              /* windows of 8 bytes overlap by 2 */
+    INLINE_BODY_MAX = 768,      /* a short reply is delivered whole without a look */
+    BLANK_LINE = 0x0a0d0a0d,    /* CR LF CR LF */
+    RECORD_BYTES_MAX = 1 << 30, /* well below where 32 bits wrap */
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, FILTER_FLOWS_MAX);
+    __type(key, struct flow);
+    __type(value, struct filter_flow);
+} flows SEC(".maps");
+
+/* Forgets the oldest freely: then their packets are delivered. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, FILTER_FLOWS_MAX / 4);
+    __type(key, struct flow);
+    __type(value, struct filter_order);
+} orders SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, FILTER_RECORDS_BYTES);
+} records SEC(".maps");
+
+struct scratch {
+    __u8 data[SCAN_MAX + 8];
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct scratch);
+} scratches SEC(".maps");
+
+static __always_inline bool is_before(__u32 a, __u32 b)
+{
+    return (__s32)(a - b) < 0;
+}
+
+/* --- heads ------------------------------------------------------------------- */
+
+/* In each byte of the result, the top bit tells that the byte of @word is a LF. */
+static __always_inline __u64 line_feeds(__u64 word)
+{
+    const __u64 low = 0x0101010101010101, high = 0x8080808080808080;
+    __u64 difference = word ^ 0x0a0a0a0a0a0a0a0a;
+    return (difference - low) & ~difference & high;
+}
+
+/*
+ * Look for an empty line, LF LF or LF CR LF, in the first @size bytes of the
+ * payload. Returns a number of bytes that ends behind it by a few at most; 0
+ * without one; -1 if it can't be told. Two LF with any byte between them pass for
+ * one, too.
+ *
+ * Global, so that the verifier looks at it once and not for each caller.
+ */
+__noinline int find_empty_line(struct __sk_buff *skb, __u32 offset, __u32 size)
+{
+    __u32 zero = 0;
+    struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+    if (!s || size == 0 || size > SCAN_MAX)
+        return -1;
+    __u64 rest = size - 1;
+    asm volatile("" : "+r"(rest)); /* or the compiler drops the mask, which the verifier needs */
+    rest &= SCAN_MAX - 1;
+    if (bpf_skb_load_bytes(skb, offset, s->data, rest + 1))
+        return -1;
+    for (__u32 i = 0; i < SCAN_MAX; i += SCAN_STEP) {
+        if (i + 1 >= size)
+            break;
+        __u64 found = line_feeds(*(__u64 *)(s->data + i));
+        if (i + 8 > size)
+            found &= (1ull << 8 * (size - i)) - 1;
+        if (found & (found >> 8) || found & (found >> 16))
+            return i + 8;
+    }
+    return 0;
+}
+
+static __always_inline bool ends_with_empty_line(struct __sk_buff *skb, const struct packet *p)
+{
+    __u32 last;
+    return payload_bytes(p) > sizeof(last) &&
+           !bpf_skb_load_bytes(skb, p->end - sizeof(last), &last, sizeof(last)) &&
+           last == BLANK_LINE;
+}
+
+/* Whether the payload is one request without a body, and no more. */
+static __always_inline bool is_one_request(struct __sk_buff *skb, const struct packet *p)
+{
+    __u8 first;
+    __u32 size = payload_bytes(p);
+    if (size > SCAN_MAX || !ends_with_empty_line(skb, p) ||
+        bpf_skb_load_bytes(skb, p->offset, &first, sizeof(first)) || first < 'A' || first > 'Z')
+        return false;
+    return find_empty_line(skb, p->offset, size - 1) == 0;
+}
+
+/* "HTTP/1.d d": what begins a reply, and the first digit of its status. */
+struct reply_start {
+    __u8 text[10];
+};
+
+static __always_inline bool is_reply(struct __sk_buff *skb, const struct packet *p,
+                                     struct reply_start *start)
+{
+    return payload_bytes(p) > sizeof(*start) &&
+           !bpf_skb_load_bytes(skb, p->offset, start, sizeof(*start)) && start->text[0] == 'H' &&
+           start->text[1] == 'T' && start->text[2] == 'T' && start->text[3] == 'P' &&
+           start->text[4] == '/' && start->text[5] == '1' && start->text[6] == '.';
+}
+
+/* --- records ------------------------------------------------------------------- */
+
+static __always_inline void record(struct filter_flow *f, const struct flow *flow, __u16 side,
+                                   bool last)
+{
+    struct filter_record r = {
+        .flow = *flow,
+        .kept = f->kept[side & 1],
+        .number = f->record_count[side & 1] + 1,
+        .side = side,
+        .last = last,
+    };
+    if (bpf_ringbuf_output(&records, &r, sizeof(r), BPF_RB_NO_WAKEUP))
+        return; /* no room: the next one tells more */
+    f->unrecorded[side & 1] = 0;
+    f->recorded[side & 1] = r.kept.payload;
+    f->record_count[side & 1] = r.number;
+}
+
+static __always_inline bool has_kept(const struct filter_kept *k)
+{
+    return k->bytes || k->control;
+}
+
+/* The connection is over: tell all that was kept of it, and forget it. */
+static __always_inline void end_flow(struct filter_flow *f, const struct flow *flow)
+{
+    if (has_kept(&f->kept[0]) || has_kept(&f->kept[1])) {
+        record(f, flow, 0, false);
+        record(f, flow, 1, true);
+    }
+    bpf_map_delete_elem(&flows, flow);
+}
+
+static __always_inline void keep(struct filter_flow *f, const struct packet *p,
+                                 const struct filter_count *count)
+{
+    __u32 side = p->side & 1;
+    struct filter_kept *k = &f->kept[side];
+    /* What a process sends and what the kernel sends for it may meet on two CPUs. */
+    if (count->control) {
+        __sync_fetch_and_add(&k->control, count->control);
+    } else {
+        __sync_fetch_and_add(&k->bytes, count->bytes);
+        __sync_fetch_and_add(&k->packets, count->packets);
+    }
+    struct filter_kept range = {
+        .end_seq = f->seq_known[side] ? f->next_seq[side] : p->seq,
+        .payload = k->payload + payload_bytes(p),
+    };
+    *(volatile __u64 *)&k->range = range.range;
+    f->unrecorded[side] = 1;
+    f->seen_ns = bpf_ktime_get_ns();
+    if (range.payload - f->recorded[side] > RECORD_BYTES_MAX)
+        record(f, &p->flow, side, false);
+}
+
+/* --- turns --------------------------------------------------------------------- */
+
+static __always_inline bool is_ordered(const struct filter_flow *f, const struct packet *p)
+{
+    const struct filter_order *o = bpf_map_lookup_elem(&orders, &p->flow);
+    if (!o)
+        return false;
+    __u32 side = p->side & 1;
+    __u32 seq = o->side[side].seq;
+    switch (o->side[side].kind) {
+    case FILTER_ORDER_LENGTH:
+        return !is_before(seq, p->seq + payload_bytes(p));
+    case FILTER_ORDER_TURN:
+        return f->next_seq[!side] == seq;
+    case FILTER_ORDER_TUNNEL:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* A packet of the side that asks, which had nothing under way. */
+static __always_inline void ask(struct __sk_buff *skb, struct filter_flow *f,
+                                const struct packet *p, bool quiet)
+{
+    bool one = quiet && is_one_request(skb, p);
+    f->turn = one ? FILTER_TURN_ASKED : FILTER_TURN_UNSAFE;
+    f->asker = p->side;
+}
+
+/* The first packet of an answer. Returns how much of it to deliver, 0: all. */
+static __always_inline __u32 answer(struct __sk_buff *skb, struct filter_flow *f,
+                                    const struct packet *p)
+{
+    struct reply_start start;
+    __u32 size = payload_bytes(p);
+    f->turn = FILTER_TURN_UNSAFE;
+    if (!is_reply(skb, p, &start) || start.text[9] == '1')
+        return 0;
+    if (ends_with_empty_line(skb, p)) {
+        f->turn = FILTER_TURN_BODY;
+        return 0;
+    }
+    f->turn = FILTER_TURN_ANSWERED;
+    if (size <= INLINE_BODY_MAX)
+        return 0;
+    int head = find_empty_line(skb, p->offset, size < SCAN_MAX ? size : SCAN_MAX);
+    if (head <= 0)
+        return 0;
+    f->turn = FILTER_TURN_BODY;
+    return head;
+}
+
+/* A packet with payload that continues its side's stream. Returns whether to keep it. */
+static __always_inline bool take_turn(struct __sk_buff *skb, struct filter_flow *f,
+                                      const struct packet *p, __u32 *deliver_bytes)
+{
+    bool asks = p->side == f->asker;
+    bool quiet = p->ack == f->next_seq[!(p->side & 1)] || !f->seq_known[!(p->side & 1)];
+    switch (f->turn) {
+    case FILTER_TURN_UNKNOWN:
+        ask(skb, f, p, true);
+        return false;
+    case FILTER_TURN_ASKED:
+        if (asks)
+            f->turn = FILTER_TURN_UNSAFE;
+        else
+            *deliver_bytes = answer(skb, f, p);
+        return false;
+    case FILTER_TURN_BODY: {
+        struct reply_start start;
+        if (!asks)
+            return !is_reply(skb, p, &start);
+        ask(skb, f, p, quiet);
+        return false;
+    }
+    case FILTER_TURN_ANSWERED:
+        if (!asks)
+            return is_ordered(f, p);
+        ask(skb, f, p, quiet);
+        return false;
+    default:
+        return is_ordered(f, p);
+    }
+}
+
+/* Returns how many bytes of the packet to deliver. */
+static __always_inline int keep_or_deliver(struct __sk_buff *skb, const struct packet *p,
+                                           const struct filter_count *count)
+{
+    struct filter_flow *f = bpf_map_lookup_elem(&flows, &p->flow);
+    __u32 size = payload_bytes(p);
+    if (p->syn) {
+        if (f)
+            end_flow(f, &p->flow);
+        bpf_map_delete_elem(&orders, &p->flow);
+        return DELIVER_WHOLE;
+    }
+    __u32 side = p->side & 1;
+    if (!f && size) {
+        const struct filter_flow first = {
+            .seen_ns = bpf_ktime_get_ns(),
+            .next_seq = {side ? p->ack : 0, side ? 0 : p->ack},
+        };
+        bpf_map_update_elem(&flows, &p->flow, &first, BPF_NOEXIST);
+        f = bpf_map_lookup_elem(&flows, &p->flow);
+    }
+    if (!f) /* before its first payload, or the table is full */
+        return DELIVER_WHOLE;
+
+    bool ends = p->fin || p->rst;
+    if (!size && !ends) {
+        keep(f, p, count);
+        return DROP;
+    }
+    int verdict = DELIVER_WHOLE;
+    if (size) {
+        __u32 deliver_bytes = 0;
+        bool known = f->seq_known[side];
+        bool next = !known || p->seq == f->next_seq[side];
+        bool in_body = f->turn == FILTER_TURN_BODY && side != f->asker;
+        bool kept = false;
+        if (next)
+            kept = take_turn(skb, f, p, &deliver_bytes);
+        else if (is_before(f->next_seq[side], p->seq) && !in_body)
+            f->turn = FILTER_TURN_UNSAFE; /* what is missing may be anything */
+        if (!known || is_before(f->next_seq[side], p->seq + size)) {
+            f->next_seq[side] = p->seq + size;
+            f->seq_known[side] = 1;
+        }
+        if (kept && !ends) {
+            keep(f, p, count);
+            return DROP;
+        }
+        if (kept || (!next && in_body))
+            verdict = p->offset;
+        else if (deliver_bytes && deliver_bytes < size)
+            verdict = p->offset + deliver_bytes;
+    }
+    if (f->unrecorded[side])
+        record(f, &p->flow, side, false);
+    f->ended[side] |= p->fin;
+    if (p->rst || (f->ended[0] && f->ended[1]))
+        end_flow(f, &p->flow);
+    return verdict;
+}

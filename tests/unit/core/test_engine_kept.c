@@ -1,0 +1,947 @@
+/*
+ * What the filter keeps changes no number: an engine that is handed heads and
+ * records has the totals of one that was handed every packet. Here a model of the
+ * filter decides, after the words of bpf/keep.bpf.h; records come as early as the
+ * ring allows; and what the engine orders is obeyed.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/macros.h"
+#include "core/stream.h"
+#include "core/table.h"
+#include "support/trial.h"
+
+enum { CONVERSATIONS = 4000, EXCHANGES_MAX = 6, BODY_MAX = 200000 };
+enum { INLINE_BODY_MAX = 768, SCAN_MAX = 1024, FLOWS_MAX = 8 };
+
+/* --- the filter -------------------------------------------------------------------- */
+
+struct model_flow {
+    struct flow flow;
+    bool used;
+    struct filter_flow f;
+    struct filter_order order;
+};
+
+/* What the filter has passed on and nobody has read: a frame, or a record. */
+struct passed {
+    struct passed *prev;
+    struct passed *next;
+    bool is_record;
+    struct filter_record record;
+    struct frame frame;
+    uint8_t data[];
+};
+
+struct model {
+    struct model_flow flows[FLOWS_MAX]; /* the oldest makes room */
+    unsigned flow_next;
+    struct passed *ring;
+    struct trial *plain; /* is handed all */
+    struct trial *offloaded;
+    unsigned kept_packets;
+    unsigned orders;
+};
+
+static void pass(struct model *m, const struct filter_record *record, const struct frame *f)
+{
+    size_t size = f ? f->data.size : 0;
+    struct passed *e = calloc(1, sizeof(*e) + size);
+    assert_non_null(e);
+    if (record) {
+        e->is_record = true;
+        e->record = *record;
+    } else {
+        e->frame = *f;
+        memcpy(e->data, f->data.data, size);
+        e->frame.data = bytes_make(e->data, size);
+    }
+    DL_APPEND(m->ring, e);
+}
+
+static struct filter_record record_of(const struct model_flow *f, unsigned side)
+{
+    return (struct filter_record){
+        .flow = f->flow,
+        .kept = f->f.kept[side],
+        .number = f->f.record_count[side],
+        .side = (uint16_t)side,
+    };
+}
+
+static void record(struct model *m, struct model_flow *f, unsigned side, bool last)
+{
+    struct filter_record r = record_of(f, side);
+    r.last = last;
+    r.number = ++f->f.record_count[side];
+    f->f.unrecorded[side] = 0;
+    pass(m, &r, NULL);
+}
+
+static void end_flow(struct model *m, struct model_flow *f)
+{
+    record(m, f, 0, false);
+    record(m, f, 1, true);
+    f->used = false;
+}
+
+static struct model_flow *find(struct model *m, const struct flow *flow)
+{
+    for (unsigned i = 0; i < FLOWS_MAX; i++)
+        if (m->flows[i].used && memcmp(&m->flows[i].flow, flow, sizeof(*flow)) == 0)
+            return &m->flows[i];
+    return NULL;
+}
+
+static struct model_flow *add(struct model *m, const struct packet *p)
+{
+    struct model_flow *f = &m->flows[m->flow_next++ % FLOWS_MAX];
+    if (f->used)
+        end_flow(m, f);
+    *f = (struct model_flow){.flow = p->flow, .used = true};
+    f->f.next_seq[!p->side] = p->ack;
+    return f;
+}
+
+static bool ends_with_empty_line(struct bytes b)
+{
+    return b.size > 4 && memcmp(b.data + b.size - 4, "\r\n\r\n", 4) == 0;
+}
+
+/* The bytes up to the end of the first empty line in the first @max; 0 without one. */
+static size_t find_empty_line(struct bytes b, size_t max)
+{
+    for (size_t i = 1; i < MIN(b.size, max); i++)
+        if (b.data[i] == '\n' && (b.data[i - 1] == '\n' || (i > 1 && b.data[i - 2] == '\n')))
+            return i + 1;
+    return 0;
+}
+
+static bool is_one_request(struct bytes b)
+{
+    return b.size <= SCAN_MAX && ends_with_empty_line(b) && b.data[0] >= 'A' && b.data[0] <= 'Z' &&
+           find_empty_line(b, b.size - 1) == 0;
+}
+
+static bool is_reply(struct bytes b)
+{
+    return b.size > 10 && memcmp(b.data, "HTTP/1.", 7) == 0;
+}
+
+static void model_ask(struct filter_flow *f, const struct packet *p, bool quiet)
+{
+    f->turn = quiet && is_one_request(p->payload) ? FILTER_TURN_ASKED : FILTER_TURN_UNSAFE;
+    f->asker = (uint8_t)p->side;
+}
+
+/* Returns how much to deliver. */
+static size_t model_answer(struct filter_flow *f, const struct packet *p)
+{
+    f->turn = FILTER_TURN_UNSAFE;
+    if (!is_reply(p->payload) || p->payload.data[9] == '1')
+        return p->payload.size;
+    if (ends_with_empty_line(p->payload)) {
+        f->turn = FILTER_TURN_BODY;
+        return p->payload.size;
+    }
+    f->turn = FILTER_TURN_ANSWERED;
+    size_t head = find_empty_line(p->payload, SCAN_MAX);
+    if (p->payload.size <= INLINE_BODY_MAX || !head)
+        return p->payload.size;
+    f->turn = FILTER_TURN_BODY;
+    return head;
+}
+
+static bool is_ordered(const struct model_flow *f, const struct packet *p)
+{
+    uint32_t seq = f->order.side[p->side].seq;
+    switch (f->order.side[p->side].kind) {
+    case FILTER_ORDER_LENGTH:
+        return seq_compare(p->seq + p->payload_bytes, seq) <= 0;
+    case FILTER_ORDER_TURN:
+        return f->f.next_seq[!p->side] == seq;
+    case FILTER_ORDER_TUNNEL:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Returns how much of a packet that is next in its stream to deliver; 0: keep it. */
+static size_t model_turn(struct model_flow *flow, const struct packet *p)
+{
+    struct filter_flow *f = &flow->f;
+    bool asks = p->side == f->asker;
+    bool quiet = p->ack == f->next_seq[!p->side];
+    size_t all = p->payload.size;
+    switch (f->turn) {
+    case FILTER_TURN_UNKNOWN:
+        model_ask(f, p, true);
+        return all;
+    case FILTER_TURN_ASKED:
+        if (!asks)
+            return model_answer(f, p);
+        f->turn = FILTER_TURN_UNSAFE;
+        return all;
+    case FILTER_TURN_BODY:
+        if (!asks)
+            return is_reply(p->payload) ? all : 0;
+        model_ask(f, p, quiet);
+        return all;
+    case FILTER_TURN_ANSWERED:
+        if (!asks)
+            return is_ordered(flow, p) ? 0 : all;
+        model_ask(f, p, quiet);
+        return all;
+    default:
+        return is_ordered(flow, p) ? 0 : all;
+    }
+}
+
+static void model_keep(struct model *m, struct model_flow *f, const struct packet *p)
+{
+    struct filter_kept *k = &f->f.kept[p->side];
+    m->kept_packets++;
+    if (p->payload_bytes) {
+        k->bytes += packet_ip_bytes(p);
+        k->packets += p->packets;
+    } else {
+        k->control += packet_ip_bytes(p);
+    }
+    k->payload += p->payload_bytes;
+    k->end_seq = f->f.seq_known[p->side] ? f->f.next_seq[p->side] : p->seq;
+    f->f.unrecorded[p->side] = 1;
+}
+
+/* Deliver @size bytes of the payload, behind what was kept. */
+static void deliver(struct model *m, struct model_flow *f, const struct packet *p,
+                    const struct frame *frame, size_t size)
+{
+    struct frame cut = *frame;
+    cut.data.size -= p->payload.size - size;
+    if (f && f->f.unrecorded[p->side])
+        record(m, f, p->side, false);
+    pass(m, NULL, &cut);
+}
+
+static void model_payload(struct model *m, struct model_flow *f, const struct packet *p,
+                          const struct frame *frame)
+{
+    struct filter_flow *state = &f->f;
+    bool ends = p->flags & (TCP_FIN | TCP_RST);
+    bool known = state->seq_known[p->side];
+    int32_t ahead = seq_compare(p->seq, state->next_seq[p->side]);
+    bool in_body = state->turn == FILTER_TURN_BODY && p->side != state->asker;
+    bool next = !known || ahead == 0;
+    size_t size = in_body ? 0 : p->payload.size;
+    if (next)
+        size = model_turn(f, p);
+    else if (ahead > 0 && !in_body)
+        state->turn = FILTER_TURN_UNSAFE;
+    if (!known || ahead + (int32_t)p->payload_bytes > 0) {
+        state->next_seq[p->side] = p->seq + p->payload_bytes;
+        state->seq_known[p->side] = 1;
+    }
+    if (next && !size && !ends)
+        model_keep(m, f, p);
+    else
+        deliver(m, f, p, frame, size);
+}
+
+static void model_packet(struct model *m, const struct packet *p, const struct frame *frame)
+{
+    struct model_flow *f = find(m, &p->flow);
+    if (f && p->flags & TCP_SYN) {
+        end_flow(m, f);
+        f = NULL;
+    }
+    if (!f && p->payload_bytes && !(p->flags & TCP_SYN))
+        f = add(m, p);
+
+    bool ends = p->flags & (TCP_FIN | TCP_RST);
+    if (f && p->payload_bytes)
+        model_payload(m, f, p, frame);
+    else if (f && !ends)
+        model_keep(m, f, p);
+    else
+        deliver(m, f, p, frame, 0);
+    if (!f)
+        return;
+    f->f.ended[p->side] |= (p->flags & TCP_FIN) != 0;
+    if (p->flags & TCP_RST || (f->f.ended[0] && f->f.ended[1]))
+        end_flow(m, f);
+}
+
+/* --- the ring ---------------------------------------------------------------------- */
+
+static void read_records(struct model *m)
+{
+    struct passed *e, *next;
+    DL_FOREACH_SAFE (m->ring, e, next) {
+        if (!e->is_record)
+            continue;
+        DL_DELETE(m->ring, e);
+        engine_kept(m->offloaded->engine, &e->record);
+        free(e);
+    }
+}
+
+static void read_frames(struct model *m, unsigned count)
+{
+    struct passed *e, *next;
+    DL_FOREACH_SAFE (m->ring, e, next) {
+        if (e->is_record || count-- == 0)
+            return;
+        DL_DELETE(m->ring, e);
+        engine_frame(m->offloaded->engine, &e->frame);
+        free(e);
+    }
+}
+
+/* As at a flush. Of the records that were made meanwhile, none has been read. */
+static void collect(struct model *m)
+{
+    for (unsigned i = 0; i < FLOWS_MAX * 2; i++) {
+        const struct model_flow *f = &m->flows[i / 2];
+        struct filter_record r = record_of(f, i & 1);
+        r.read = true;
+        if (f->used && (r.kept.bytes || r.kept.control))
+            engine_kept(m->offloaded->engine, &r);
+    }
+}
+
+/* All records that there are by now, and some of the frames, or all. */
+static void read_ring(struct model *m, bool all)
+{
+    if (rand() % 8 == 0)
+        collect(m);
+    read_records(m);
+    read_frames(m, all ? UINT32_MAX : (unsigned)rand() % 40);
+}
+
+static void take_frame(void *context, const struct frame *f)
+{
+    struct model *m = context;
+    struct packet p;
+    struct fragment fragment;
+    engine_frame(m->plain->engine, f);
+    assert_int_equal(packet_decode(f, &p, &fragment), PACKET_TCP);
+    model_packet(m, &p, f);
+    if (rand() % 8 == 0)
+        read_ring(m, rand() & 1);
+}
+
+static void obey(void *context, const struct flow *flow, const struct filter_order *order)
+{
+    struct model *m = context;
+    struct model_flow *f = find(m, flow);
+    m->orders++;
+    if (f)
+        f->order = *order;
+}
+
+/* --- random conversations ------------------------------------------------------------ */
+
+struct talk {
+    struct conversation c;
+    size_t cut;    /* segments are at most that long */
+    bool troubled; /* segments come early, again, or not at all */
+    bool lasts;    /* nothing yet has ended the connection */
+};
+
+static unsigned dice(unsigned sides)
+{
+    return (unsigned)rand() % sides;
+}
+
+static void send_segment(struct talk *t, enum direction d, struct bytes piece, bool is_body)
+{
+    unsigned luck = t->troubled ? dice(30) : 29;
+    if (luck == 0 && piece.size >= 100) { /* the second half comes first */
+        struct bytes rest = piece, half = bytes_take(&rest, piece.size / 2);
+        conversation_send_at(&t->c, d, (int32_t)half.size, rest);
+        conversation_send(&t->c, d, half);
+        conversation_miss(&t->c, d, rest.size);
+    } else if (luck == 1 && is_body) {
+        conversation_miss(&t->c, d, piece.size);
+    } else {
+        conversation_send(&t->c, d, piece);
+    }
+    if (luck == 2)
+        conversation_send_at(&t->c, d, -(int32_t)piece.size, piece);
+    if (dice(2))
+        conversation_ack(&t->c, !d);
+}
+
+static void send_message(struct talk *t, enum direction d, struct bytes message, bool is_body)
+{
+    while (message.size)
+        send_segment(t, d, bytes_take(&message, t->cut), is_body);
+}
+
+static void send_text(struct talk *t, enum direction d, const char *text)
+{
+    send_message(t, d, bytes_from_string(text), false);
+}
+
+static struct bytes body_of(size_t size)
+{
+    static char body[BODY_MAX];
+    static const char *const beginnings[] = {"HTTP/1.1 200 OK\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
+                                             "\r\n\r\n", ""};
+    memset(body, 'b', sizeof(body));
+    strcpy(body, beginnings[dice(ARRAY_SIZE(beginnings))]);
+    return bytes_make(body, size);
+}
+
+static size_t some_size(void)
+{
+    static const size_t sizes[] = {0, 1, 20, 700, 800, 3000, 40000, BODY_MAX};
+    size_t size = sizes[dice(ARRAY_SIZE(sizes))];
+    return size ? 1 + dice((unsigned)size) : 0;
+}
+
+static const char *request_head(const char *method, const char *fields)
+{
+    static char head[4096];
+    snprintf(head, sizeof(head), "%s /x?s=%c HTTP/1.1\r\nHost: %*s\r\n%s\r\n", method,
+             'a' + (char)dice(4), dice(20) ? 1 : 1500, "h", fields);
+    return head;
+}
+
+/* Head and body of a reply, in packets of their own or not. */
+static void reply(struct talk *t, const char *status, size_t size)
+{
+    static char all[BODY_MAX + 4096];
+    const char *newline = dice(10) ? "\r\n" : "\n";
+    int head = snprintf(all, sizeof(all), "HTTP/1.1 %s%sServer: %*s%sContent-Length: %zu%s%s",
+                        status, newline, dice(20) ? 1 : 1200, "s", newline, size, newline, newline);
+    struct bytes body = body_of(size);
+    if (dice(2)) {
+        memcpy(all + head, body.data, body.size);
+        send_message(t, DIRECTION_OUT, bytes_make(all, (size_t)head + size), false);
+    } else {
+        send_message(t, DIRECTION_OUT, bytes_make(all, (size_t)head), false);
+        send_message(t, DIRECTION_OUT, body, true);
+    }
+}
+
+static void plain_exchange(struct talk *t)
+{
+    send_text(t, DIRECTION_IN, request_head("GET", ""));
+    reply(t, dice(5) ? "200 OK" : "404 Not Found", some_size());
+}
+
+static void head_exchange(struct talk *t)
+{
+    send_text(t, DIRECTION_IN, request_head("HEAD", ""));
+    send_text(t, DIRECTION_OUT, "HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n");
+}
+
+static void pipelined_exchange(struct talk *t)
+{
+    char all[8192] = "";
+    unsigned count = 2 + dice(4);
+    for (unsigned i = 0; i < count; i++)
+        strcat(all, request_head("GET", ""));
+    send_text(t, DIRECTION_IN, all);
+    while (count--)
+        reply(t, "200 OK", some_size());
+}
+
+/* The next request is there before the reply to the one before has ended. */
+static void overlapping_exchange(struct talk *t)
+{
+    send_text(t, DIRECTION_IN, request_head("GET", ""));
+    struct bytes body = body_of(5000);
+    send_text(t, DIRECTION_OUT, "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n");
+    send_message(t, DIRECTION_OUT, bytes_take(&body, 2000), true);
+    send_text(t, DIRECTION_IN, request_head("GET", ""));
+    send_message(t, DIRECTION_OUT, body, true);
+    reply(t, "200 OK", some_size());
+}
+
+static void upload_exchange(struct talk *t)
+{
+    char field[64];
+    size_t size = some_size();
+    bool waits = dice(2);
+    snprintf(field, sizeof(field), "%sContent-Length: %zu\r\n",
+             waits ? "Expect: 100-continue\r\n" : "", size);
+    send_text(t, DIRECTION_IN, request_head("POST", field));
+    if (waits)
+        send_text(t, DIRECTION_OUT, "HTTP/1.1 100 Continue\r\n\r\n");
+    send_message(t, DIRECTION_IN, body_of(size), true);
+    reply(t, "201 Created", some_size());
+}
+
+static void chunked_body(struct talk *t, enum direction d)
+{
+    static const char block[30000] = {[0 ... sizeof(block) - 1] = 'z'};
+    for (unsigned count = dice(5); count; count--) {
+        char size_line[16];
+        size_t size = 1 + dice(sizeof(block));
+        snprintf(size_line, sizeof(size_line), "%zx\r\n", size);
+        send_text(t, d, size_line);
+        send_message(t, d, bytes_make(block, size), false);
+        send_text(t, d, "\r\n");
+    }
+    send_text(t, d, "0\r\n\r\n");
+}
+
+static void chunked_exchange(struct talk *t)
+{
+    bool up = dice(3) == 0;
+    send_text(t, DIRECTION_IN,
+              request_head(up ? "PUT" : "GET", up ? "Transfer-Encoding: chunked\r\n" : ""));
+    if (up)
+        chunked_body(t, DIRECTION_IN);
+    send_text(t, DIRECTION_OUT, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    chunked_body(t, DIRECTION_OUT);
+}
+
+static void early_hints_exchange(struct talk *t)
+{
+    send_text(t, DIRECTION_IN, request_head("GET", ""));
+    send_text(t, DIRECTION_OUT, "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n");
+    reply(t, "200 OK", some_size());
+}
+
+static void bodyless_exchange(struct talk *t)
+{
+    send_text(t, DIRECTION_IN, request_head("GET", ""));
+    send_text(t, DIRECTION_OUT,
+              dice(2) ? "HTTP/1.1 204 No Content\r\n\r\n"
+                      : "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n");
+}
+
+/* Without a length it ends with the connection. */
+static void last_exchange(struct talk *t)
+{
+    send_text(t, DIRECTION_IN, request_head("GET", ""));
+    send_text(t, DIRECTION_OUT, "HTTP/1.0 200 OK\r\n\r\n");
+    send_message(t, DIRECTION_OUT, body_of(some_size()), true);
+    t->lasts = false;
+}
+
+static void tunnel(struct talk *t)
+{
+    if (dice(2)) {
+        send_text(t, DIRECTION_IN, "CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n");
+        send_text(t, DIRECTION_OUT, "HTTP/1.1 200 OK\r\n\r\n");
+    } else {
+        send_text(t, DIRECTION_IN, request_head("GET", "Upgrade: x\r\nConnection: Upgrade\r\n"));
+        send_text(t, DIRECTION_OUT,
+                  "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n");
+    }
+    for (unsigned count = dice(20); count; count--)
+        send_message(t, (enum direction)dice(2), body_of(some_size()), true);
+    t->lasts = false;
+}
+
+static void not_http(struct talk *t)
+{
+    for (unsigned count = dice(20); count; count--)
+        send_message(t, (enum direction)dice(2), bytes_make("\x16\x03\x01 no HTTP", 11), false);
+    t->lasts = false;
+}
+
+static void (*const exchanges[])(struct talk *t) = {
+    plain_exchange,
+    plain_exchange,
+    plain_exchange,
+    plain_exchange,
+    head_exchange,
+    chunked_exchange,
+    bodyless_exchange,
+    pipelined_exchange,
+    overlapping_exchange,
+    upload_exchange,
+    last_exchange,
+    early_hints_exchange,
+    tunnel,
+};
+
+static void talk(struct talk *t)
+{
+    static const size_t cuts[] = {1448, 1448, 1448, 536, 20000};
+    t->cut = cuts[dice(ARRAY_SIZE(cuts))];
+    t->c.gso_size = dice(4) ? 0 : 1000;
+    t->troubled = dice(2);
+    t->lasts = true;
+    for (enum direction d = DIRECTION_IN; d <= DIRECTION_OUT; d++)
+        t->c.end[d].ack = t->c.end[!d].seq;
+    if (t->troubled || dice(10)) /* where it begins must be known */
+        conversation_open(&t->c);
+    if (dice(10) == 0)
+        not_http(t);
+    for (unsigned count = 1 + dice(EXCHANGES_MAX); count && t->lasts; count--)
+        exchanges[dice(ARRAY_SIZE(exchanges))](t);
+    if (t->troubled || dice(5)) /* whose end says how much was received */
+        conversation_close(&t->c);
+    else
+        conversation_reset(&t->c, (enum direction)dice(2));
+}
+
+static void assert_same_totals(struct trial *a, struct trial *b)
+{
+    struct ledger_services all = ledger_services(a->ledger, LEDGER_TOTAL);
+    assert_int_equal(all.count, ledger_services(b->ledger, LEDGER_TOTAL).count);
+    for (size_t i = 0; i < all.count; i++) {
+        const struct service_counts *is = &all.services[i]->counts[LEDGER_TOTAL];
+        const struct service_counts *other = trial_service(b, all.services[i]->name.text);
+        assert_memory_equal(is, other, sizeof(*is));
+    }
+    assert_int_equal(trial_interface(a)->tcp_bytes, trial_interface(b)->tcp_bytes);
+    assert_int_equal(trial_interface(a)->not_http_bytes, trial_interface(b)->not_http_bytes);
+    assert_int_equal(trial_interface(a)->untracked_bytes, trial_interface(b)->untracked_bytes);
+}
+
+static void kept_or_not_the_totals_are_the_same(void **state)
+{
+    (void)state;
+    unsigned seed = (unsigned)time(NULL);
+    print_message("seed %u\n", seed);
+    srand(seed);
+    AUTO(trial_deinit) struct trial plain, offloaded;
+    struct model m = {.plain = &plain, .offloaded = &offloaded};
+    trial_init(&plain, &(struct trial_options){.unobserved = true});
+    trial_init(&offloaded, &(struct trial_options){
+                               .unobserved = true,
+                               .offload = {&m, obey},
+                           });
+    struct conversation_sink sink = {.take = take_frame, .context = &m, .now_ns = 1000000000};
+    for (unsigned i = 0; i < CONVERSATIONS; i++) {
+        struct talk t;
+        conversation_init(&t.c, &sink, (uint16_t)(1024 + i), (uint32_t)rand() << 4);
+        talk(&t);
+        if (i % 64)
+            continue;
+        read_ring(&m, true);
+        trial_report(&plain);
+        trial_report(&offloaded);
+    }
+    read_ring(&m, true);
+    collect(&m);
+    trial_finish(&plain);
+    trial_finish(&offloaded);
+    assert_same_totals(&plain, &offloaded);
+    print_message("%u packets kept, %u orders\n", m.kept_packets, m.orders);
+    assert_true(m.kept_packets > 0 && m.orders > 0);
+}
+
+/* --- single cases --------------------------------------------------------------------- */
+
+/* A trial, a conversation with its engine, and what was ordered. */
+struct scene {
+    struct trial trial;
+    struct conversation c;
+    unsigned order_count;
+    struct flow flow; /* of the last order */
+    struct filter_order order;
+};
+
+static void note_order(void *context, const struct flow *flow, const struct filter_order *order)
+{
+    struct scene *s = context;
+    s->order_count++;
+    s->flow = *flow;
+    s->order = *order;
+}
+
+static int set_up(void **state)
+{
+    static struct scene s;
+    memset(&s, 0, sizeof(s));
+    trial_init(&s.trial, &(struct trial_options){.offload = {&s, note_order}});
+    conversation_init(&s.c, &s.trial.sink, 2000, 100000);
+    *state = &s;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct scene *s = *state;
+    trial_deinit(&s->trial);
+    return 0;
+}
+
+/* The flow of the conversation: the server, 10.0.0.1, is side 0. */
+static struct flow flow_of(const struct scene *s)
+{
+    struct flow flow = {.port = {htons(80), htons(s->c.end[DIRECTION_IN].port)}};
+    for (unsigned side = 0; side < 2; side++)
+        memcpy(flow.address[side],
+               (const uint8_t[]){[10] = 0xff, 0xff, 10, 0, 0, (uint8_t)(1 + side)}, 16);
+    return flow;
+}
+
+enum { SERVER_SIDE, CLIENT_SIDE };
+
+/* The filter kept @size bytes of body in one packet, in all. */
+static void tell_body(struct scene *s, uint32_t end_seq, uint32_t size)
+{
+    struct filter_record r = {
+        .flow = flow_of(s),
+        .side = SERVER_SIDE,
+        .kept = {.bytes = 40 + size, .packets = 1, .end_seq = end_seq, .payload = size},
+    };
+    engine_kept(s->trial.engine, &r);
+}
+
+static void tell_control(struct scene *s, unsigned side, uint64_t bytes)
+{
+    struct filter_record r = {
+        .flow = flow_of(s), .side = (uint16_t)side, .kept = {.control = bytes}};
+    engine_kept(s->trial.engine, &r);
+}
+
+static void ask_for(struct scene *s, const char *target)
+{
+    char request[128];
+    snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\n\r\n", target);
+    conversation_send_text(&s->c, DIRECTION_IN, request);
+}
+
+static const struct direction_counts *counts_out(struct scene *s, const char *service)
+{
+    return &trial_service(&s->trial, service)->direction[DIRECTION_OUT];
+}
+
+static void record_before_its_connection_waits_for_it(void **state)
+{
+    struct scene *s = *state;
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n";
+    uint32_t head_seq = s->c.end[DIRECTION_OUT].seq + 1;
+    tell_body(s, head_seq + sizeof(head) - 1 + 5000, 5000);
+    conversation_open(&s->c);
+    trial_report(&s->trial);
+    assert_int_equal(ledger_interface(s->trial.ledger, 0)->gauges.pending_bytes, 5040 + 3 * 40);
+    ask_for(s, "/?s=yo");
+    conversation_send_text(&s->c, DIRECTION_OUT, head);
+    trial_report(&s->trial);
+    assert_int_equal(counts_out(s, "yo")->payload, sizeof(head) - 1 + 5000);
+    assert_int_equal(counts_out(s, "yo")->packets, 2);
+    trial_finish(&s->trial);
+}
+
+/* Late packets of the one before may still come; what is kept is of the next. */
+static void record_behind_a_connection_that_has_ended_waits_for_the_next(void **state)
+{
+    struct scene *s = *state;
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n";
+    conversation_open(&s->c);
+    ask_for(s, "/?s=old");
+    conversation_send_text(&s->c, DIRECTION_OUT, "HTTP/1.1 204 No Content\r\n\r\n");
+    conversation_close(&s->c);
+    conversation_init(&s->c, &s->trial.sink, 2000, 900000);
+    tell_body(s, s->c.end[DIRECTION_OUT].seq + 1 + sizeof(head) - 1 + 5000, 5000);
+    conversation_open(&s->c);
+    ask_for(s, "/?s=new");
+    conversation_send_text(&s->c, DIRECTION_OUT, head);
+    trial_finish(&s->trial);
+    assert_int_equal(counts_out(s, "old")->payload, 27);
+    assert_int_equal(counts_out(s, "new")->payload, sizeof(head) - 1 + 5000);
+}
+
+static void record_of_a_flow_that_never_comes_is_unknown(void **state)
+{
+    struct scene *s = *state;
+    tell_body(s, 7000, 5000);
+    for (int seconds = 0; seconds < 2; seconds++) {
+        engine_expire(s->trial.engine, s->trial.sink.now_ns);
+        trial_report(&s->trial);
+    }
+    assert_int_equal(counts_out(s, "_unknown")->bytes, 5040);
+    trial_finish(&s->trial);
+}
+
+static void what_waits_for_a_flow_that_is_not_http_is_not_http(void **state)
+{
+    struct scene *s = *state;
+    tell_control(s, CLIENT_SIDE, 80);
+    conversation_open(&s->c);
+    conversation_send_text(&s->c, DIRECTION_IN, "\x16\x03\x01");
+    trial_report(&s->trial);
+    assert_int_equal(trial_interface(&s->trial)->not_http_bytes, 80 + 3 * 40 + 43);
+    tell_control(s, CLIENT_SIDE, 120);
+    trial_report(&s->trial);
+    assert_int_equal(trial_interface(&s->trial)->not_http_bytes, 120 + 3 * 40 + 43);
+    trial_finish(&s->trial);
+}
+
+static void what_was_kept_counts_as_seen(void **state)
+{
+    struct scene *s = *state;
+    tell_body(s, 7000, 5000);
+    tell_control(s, CLIENT_SIDE, 80);
+    const struct filter_counts *seen = engine_seen(s->trial.engine);
+    assert_int_equal(seen->of[FILTER_KEPT_OUT].bytes, 5040);
+    assert_int_equal(seen->of[FILTER_KEPT_OUT].packets, 1);
+    assert_int_equal(seen->of[FILTER_KEPT_IN].control, 80);
+    trial_finish(&s->trial);
+}
+
+/* The counts were read between the two halves of a change. */
+static void range_that_is_told_after_its_bytes_is_no_gap(void **state)
+{
+    struct scene *s = *state;
+    conversation_open(&s->c);
+    ask_for(s, "/?s=yo");
+    conversation_send_text(&s->c, DIRECTION_OUT, "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n");
+    struct filter_record half = {
+        .flow = flow_of(s), .side = SERVER_SIDE, .kept = {.bytes = 5040, .packets = 1}};
+    half.kept.end_seq = s->c.end[DIRECTION_OUT].seq;
+    engine_kept(s->trial.engine, &half);
+    conversation_miss(&s->c, DIRECTION_OUT, 5000);
+    tell_body(s, s->c.end[DIRECTION_OUT].seq, 5000);
+    conversation_close(&s->c);
+    trial_finish(&s->trial);
+    assert_int_equal(trial_interface(&s->trial)->gaps, 0);
+    assert_int_equal(counts_out(s, "yo")->payload, 5041);
+}
+
+static void flow_is_known_from_its_first_packet_to_its_end(void **state)
+{
+    struct scene *s = *state;
+    struct flow flow = flow_of(s);
+    assert_false(engine_knows(s->trial.engine, &flow));
+    conversation_syn(&s->c);
+    assert_true(engine_knows(s->trial.engine, &flow));
+    conversation_syn_ack(&s->c);
+    ask_for(s, "/?s=yo");
+    assert_true(engine_knows(s->trial.engine, &flow));
+    trial_finish(&s->trial);
+    assert_false(engine_knows(s->trial.engine, &flow));
+}
+
+static void flow_that_was_forgotten_is_counted_from_zero(void **state)
+{
+    struct scene *s = *state;
+    struct flow flow = flow_of(s);
+    tell_body(s, 7000, 5000);
+    engine_finish(s->trial.engine);
+    engine_forget(s->trial.engine, &flow);
+    tell_body(s, 9000, 1000);
+    trial_finish(&s->trial);
+    assert_int_equal(counts_out(s, "_unknown")->bytes, 5040 + 1040);
+}
+
+/* --- orders ---------------------------------------------------------------------------- */
+
+static void assert_order(const struct scene *s, unsigned side, enum filter_order_kind kind,
+                         uint32_t seq)
+{
+    struct flow flow = flow_of(s);
+    assert_memory_equal(&s->flow, &flow, sizeof(flow));
+    assert_int_equal(s->order.side[side].kind, kind);
+    assert_int_equal(s->order.side[side].seq, seq);
+}
+
+static void begin_reply(struct scene *s, const char *head)
+{
+    conversation_open(&s->c);
+    ask_for(s, "/?s=yo");
+    conversation_send_text(&s->c, DIRECTION_OUT, head);
+}
+
+static void body_of_length_that_is_delivered_is_ordered(void **state)
+{
+    struct scene *s = *state;
+    begin_reply(s, "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+    assert_int_equal(s->order_count, 0);
+    uint32_t end = s->c.end[DIRECTION_OUT].seq + 1000000;
+    conversation_send(&s->c, DIRECTION_OUT, body_of(4000));
+    assert_int_equal(s->order_count, 1);
+    assert_order(s, SERVER_SIDE, FILTER_ORDER_LENGTH, end);
+    assert_order(s, CLIENT_SIDE, FILTER_ORDER_NONE, 0);
+    conversation_send(&s->c, DIRECTION_OUT, body_of(4000));
+    assert_int_equal(s->order_count, 1);
+    trial_finish(&s->trial);
+}
+
+static void short_bodies_are_not_worth_an_order(void **state)
+{
+    struct scene *s = *state;
+    begin_reply(s, "HTTP/1.1 200 OK\r\nContent-Length: 69000\r\n\r\n");
+    conversation_send(&s->c, DIRECTION_OUT, body_of(4000));
+    assert_int_equal(s->order_count, 0);
+    trial_finish(&s->trial);
+}
+
+static void chunked_body_is_ordered_until_the_client_sends(void **state)
+{
+    struct scene *s = *state;
+    begin_reply(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n100000\r\n");
+    assert_int_equal(s->order_count, 0);
+    conversation_send(&s->c, DIRECTION_OUT, body_of(4000));
+    assert_order(s, SERVER_SIDE, FILTER_ORDER_TURN, s->c.end[DIRECTION_IN].seq);
+    trial_finish(&s->trial);
+}
+
+/* Its reply may begin in any packet. */
+static void chunked_body_is_not_ordered_when_another_request_waits(void **state)
+{
+    struct scene *s = *state;
+    begin_reply(s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n100000\r\n");
+    ask_for(s, "/?s=another");
+    conversation_send(&s->c, DIRECTION_OUT, body_of(4000));
+    assert_int_equal(s->order_count, 0);
+    trial_finish(&s->trial);
+}
+
+static void tunnel_is_ordered_both_ways(void **state)
+{
+    struct scene *s = *state;
+    conversation_open(&s->c);
+    conversation_send_text(&s->c, DIRECTION_IN, "CONNECT h:443 HTTP/1.1\r\n\r\n");
+    conversation_send_text(&s->c, DIRECTION_OUT, "HTTP/1.1 200 OK\r\n\r\n");
+    assert_order(s, SERVER_SIDE, FILTER_ORDER_TUNNEL, 0);
+    assert_order(s, CLIENT_SIDE, FILTER_ORDER_TUNNEL, 0);
+    trial_finish(&s->trial);
+}
+
+static void what_is_not_http_is_ordered_once(void **state)
+{
+    struct scene *s = *state;
+    conversation_open(&s->c);
+    for (int i = 0; i < 3; i++)
+        conversation_send_text(&s->c, DIRECTION_IN, "\x16\x03\x01");
+    assert_int_equal(s->order_count, 1);
+    assert_order(s, SERVER_SIDE, FILTER_ORDER_TUNNEL, 0);
+    assert_order(s, CLIENT_SIDE, FILTER_ORDER_TUNNEL, 0);
+    trial_finish(&s->trial);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kept_or_not_the_totals_are_the_same),
+        TEST(record_before_its_connection_waits_for_it),
+        TEST(record_behind_a_connection_that_has_ended_waits_for_the_next),
+        TEST(record_of_a_flow_that_never_comes_is_unknown),
+        TEST(what_waits_for_a_flow_that_is_not_http_is_not_http),
+        TEST(what_was_kept_counts_as_seen),
+        TEST(range_that_is_told_after_its_bytes_is_no_gap),
+        TEST(flow_is_known_from_its_first_packet_to_its_end),
+        TEST(flow_that_was_forgotten_is_counted_from_zero),
+        TEST(body_of_length_that_is_delivered_is_ordered),
+        TEST(short_bodies_are_not_worth_an_order),
+        TEST(chunked_body_is_ordered_until_the_client_sends),
+        TEST(chunked_body_is_not_ordered_when_another_request_waits),
+        TEST(tunnel_is_ordered_both_ways),
+        TEST(what_is_not_http_is_ordered_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
