@@ -3,13 +3,22 @@
 #include <errno.h>
 #include <libconfig.h>
 #include <libgen.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "app/key.h"
 #include "app/settings_text.h"
 
 #define config_destroy_auto config_destroy
 AUTO_DEFINE(char, free)
+
+static void close_file(FILE *file)
+{
+    if (file)
+        fclose(file);
+}
+AUTO_DEFINE(FILE, close_file)
 
 static bool is_interface_name(const char *name)
 {
@@ -199,13 +208,33 @@ int settings_default(struct settings **out)
     return 0;
 }
 
+/* Quote the line @number of @path. Nothing if there is none: the error is at the end. */
+static void quote_line(struct text *error, const char *path, int number)
+{
+    AUTO(close_file) FILE *file = fopen(path, "re");
+    char line[256] = "";
+    for (int at = 0; file && at < number;) {
+        if (!fgets(line, sizeof(line), file))
+            return;
+        at += strchr(line, '\n') || feof(file);
+    }
+    struct bytes words = bytes_from_string(line + strspn(line, " \t"));
+    words.size = strcspn((const char *)words.data, "\r\n");
+    if (!words.size)
+        return;
+    text_add_string(error, ": \"");
+    text_add_printable(error, words);
+    text_add_char(error, '"');
+}
+
 static int parse(config_t *config, const char *path, struct text *error)
 {
     if (config_read_file(config, path) == CONFIG_TRUE)
         return 0;
-    const char *file = config_error_file(config);
-    text_printf(error, "%s:%d: %s", file ? file : path, config_error_line(config),
-                config_error_text(config));
+    const char *file = config_error_file(config) ? config_error_file(config) : path;
+    int line = config_error_line(config);
+    text_printf(error, "%s:%d: %s", file, line, config_error_text(config));
+    quote_line(error, file, line);
     return -EINVAL;
 }
 

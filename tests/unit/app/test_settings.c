@@ -194,11 +194,13 @@ static void unknown_keys_are_errors_at_any_depth(void **state)
 static void syntax_errors_have_their_line(void **state)
 {
     (void)state;
-    assert_error("workers = 1;\nring 2;\n", "2: syntax error");
+    assert_error("workers = 1;\nring 2;\n", "2: syntax error: \"ring 2;\"");
     assert_error("workers = \"open\n", "2: syntax error");
-    assert_error("rules = ( { query = \"s\"; }, );", "1: syntax error");
-    assert_error("workers = 1;\nworkers = 1;\n", "2: duplicate setting name");
-    assert_error("sessions = { max = 1;\nmax = 1; };\n", "2: duplicate setting name");
+    assert_error("rules = ( { query = \"s\"; }, );",
+                 "1: syntax error: \"rules = ( { query = \"s\"; }, );\"");
+    assert_error("workers = 1;\nworkers = 1;\n", "2: duplicate setting name: \"workers = 1;\"");
+    assert_error("sessions = { max = 1;\nmax = 1; };\n",
+                 "2: duplicate setting name: \"max = 1; };\"");
 }
 
 static void wrong_types_are_errors(void **state)
