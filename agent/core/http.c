@@ -487,18 +487,16 @@ static void start_body(struct http_framer *f)
     if (request && f->parser.upgrade)
         f->after = HTTP_STATE_HOLD;
 
-    if (bodyless)
+    bool coded = f->parser.flags & F_TRANSFER_ENCODING;
+    bool has_length = f->parser.flags & F_CONTENT_LENGTH;
+    if (bodyless || (request && !coded && !has_length))
         body_of_length(f, 0);
     else if (f->parser.flags & F_CHUNKED)
         f->state = HTTP_STATE_CHUNKED;
-    else if (f->parser.flags & F_CONTENT_LENGTH) /* also behind the "identity" of RFC 2616 */
+    else if (has_length) /* also behind the "identity" of RFC 2616 */
         body_of_length(f, f->parser.content_length);
-    else if (f->parser.flags & F_TRANSFER_ENCODING)
-        f->state = request ? HTTP_STATE_LOST : HTTP_STATE_UNTIL_CLOSE;
-    else if (request)
-        body_of_length(f, 0);
     else
-        f->state = HTTP_STATE_UNTIL_CLOSE;
+        f->state = request ? HTTP_STATE_LOST : HTTP_STATE_UNTIL_CLOSE;
 }
 
 static size_t parser_take(struct http_framer *f, struct bytes *in, llhttp_errno_t *result)

@@ -88,9 +88,11 @@ static int add_reserved(struct ledger *l)
 /* Returns NULL without memory. */
 static struct ledger_interface *find_or_add_interface(struct ledger *l, const char *name)
 {
-    for (size_t i = 0; i < l->interface_count; i++)
-        if (strcmp(l->interfaces[i].name, name) == 0)
+    for (size_t i = 0; i < l->interface_count; i++) {
+        const char *known = l->interfaces[i].name;
+        if (known && strcmp(known, name) == 0)
             return &l->interfaces[i];
+    }
     struct ledger_interface *i = &l->interfaces[l->interface_count];
     i->name = strdup(name);
     l->interface_count += i->name != NULL;

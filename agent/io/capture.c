@@ -50,7 +50,7 @@ enum {
 
 static const uint64_t NS_PER_MS = 1000000;
 /* How long a flow that nobody knows is left in peace. */
-static const uint64_t QUIET_NS = 60 * 1000 * 1000000ull;
+static const uint64_t QUIET_NS = UINT64_C(60000000000);
 
 static const uint64_t SETTLE_NS = SETTLE_MS * NS_PER_MS;
 

@@ -49,10 +49,10 @@ static struct {
     pthread_mutex_t mutex;
     pthread_cond_t released;
     bool hangs;
+    bool hanging; /* a thread is in it */
     unsigned refuse_percent;
     unsigned written;
     int severity;
-    bool thread_ended;
     struct text words;
 } journal = {.mutex = PTHREAD_MUTEX_INITIALIZER, .released = PTHREAD_COND_INITIALIZER};
 
@@ -208,8 +208,10 @@ static bool journal_write(const struct syslog_origin *o, int severity, struct by
 {
     (void)o;
     pthread_mutex_lock(&journal.mutex);
+    journal.hanging = journal.hangs;
     while (journal.hangs)
         pthread_cond_wait(&journal.released, &journal.mutex);
+    journal.hanging = false;
     bool accepted = (unsigned)rand() % 100 >= journal.refuse_percent;
     if (accepted) {
         journal.written++;
@@ -439,6 +441,15 @@ static void log_that_hangs_does_not_hold_up_the_loop(void **state)
     syslog_sink_close(s);
 }
 
+static bool is_hanging(void *context)
+{
+    (void)context;
+    pthread_mutex_lock(&journal.mutex);
+    bool hanging = journal.hanging;
+    pthread_mutex_unlock(&journal.mutex);
+    return hanging;
+}
+
 static void log_that_hangs_does_not_hold_up_the_end(void **state)
 {
     (void)state;
@@ -449,6 +460,7 @@ static void log_that_hangs_does_not_hold_up_the_end(void **state)
     syslog_sink_flush(s, flush_ns);
     syslog_sink_finish(s, 50, set_true, &finished);
     run_until(is_true, NULL, &finished);
+    run_until(is_hanging, NULL, NULL);
     assert_int_equal(syslog_sink_due_bytes(s), 136);
     syslog_sink_close(s);
     uv_run(&loop, UV_RUN_DEFAULT); /* ends, with the thread still hanging */
