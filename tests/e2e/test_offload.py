@@ -127,10 +127,12 @@ class OffloadTest(LabTest):
     def test_starved_agent_loses_labels_but_no_byte(self):
         for namespace, interface in ((self.client, "client0"), (self.server, "server0")):
             namespace.offload(interface, False)
+        # Not more under way than the link has room for.
+        self.server.sysctl("net.ipv4.tcp_wmem", "4096 65536 65536")
         Nginx(self, self.server)
         agent = self.start_one(True, 2)
         before = self.server.wire_bytes("server0")
-        load = self.start(self.client, "wrk", "-t", 1, "-c", 50, "-d", f"{STARVED_S + 2}s",
+        load = self.start(self.client, "wrk", "-t", 1, "-c", 10, "-d", f"{STARVED_S + 2}s",
                           f"http://{SERVER}:80/m32?s=m32")
         wait_for(lambda: self.server.wire_bytes("server0") > before + PART, "the load")
         agent.process.send_signal(signal.SIGSTOP)
