@@ -74,8 +74,23 @@ struct service *account_service(struct account *a, const struct service_name *na
     return a->other;
 }
 
+/* Since the last call. */
+static struct report_service take_changes(struct service *s)
+{
+    struct report_service changes = {
+        .name = s->name,
+        .delta = service_counts_difference(&s->total, &s->reported),
+        .open_delta = (int64_t)s->open - s->open_reported,
+        .ttfb = s->ttfb,
+    };
+    s->reported = s->total;
+    s->open_reported = s->open;
+    s->ttfb = (struct ttfb_histogram){0};
+    return changes;
+}
+
 struct report *account_report(struct account *a, unsigned interface, uint64_t now_ns,
-                              const struct interface_gauges *gauges)
+                              uint64_t sessions)
 {
     size_t count = 0;
     for (struct service *s = a->changed; s; s = s->next_changed)
@@ -87,23 +102,21 @@ struct report *account_report(struct account *a, unsigned interface, uint64_t no
     r->interface = interface;
     r->time_ns = now_ns;
     r->delta = interface_counts_difference(&a->total, &a->reported);
-    r->gauges = *gauges;
-    r->gauges.pending_bytes = a->pending_bytes;
-    r->gauges.services = HASH_COUNT(a->services) - RESERVED_SERVICES;
+    const struct interface_gauges gauges = {
+        .pending_bytes = a->pending_bytes,
+        .sessions = sessions,
+        .services = a->ended ? 0 : HASH_COUNT(a->services) - RESERVED_SERVICES,
+    };
+    r->gauges_delta = interface_gauges_difference(&gauges, &a->gauges_reported);
     a->reported = a->total;
+    a->gauges_reported = gauges;
 
     while (a->changed) {
         struct service *s = a->changed;
         a->changed = s->next_changed;
         s->changed = false;
         s->reported_ns = now_ns;
-        struct report_service *entry = &r->services[r->service_count++];
-        entry->name = s->name;
-        entry->open = s->open;
-        entry->delta = service_counts_difference(&s->total, &s->reported);
-        s->reported = s->total;
-        entry->ttfb = s->ttfb;
-        s->ttfb = (struct ttfb_histogram){0};
+        r->services[r->service_count++] = take_changes(s);
     }
     return r;
 }

@@ -25,6 +25,7 @@ struct service {
     bool changed;  /* since the last report */
     bool kept;     /* something refers to it: see account_keep() */
     uint32_t open; /* connections whose last message was the service's */
+    uint32_t open_reported;
     struct service_counts total;
     struct service_counts reported;
     struct ttfb_histogram ttfb; /* since the last report */
@@ -44,6 +45,8 @@ struct account {
     uint64_t pending_bytes;
     struct interface_counts total;
     struct interface_counts reported;
+    struct interface_gauges gauges_reported;
+    bool ended;
 };
 
 int account_init(struct account *a, uint32_t services_max, uint64_t hash_seed);
@@ -94,12 +97,18 @@ static inline void account_untracked(struct account *a, uint64_t ip_bytes)
     a->pending_bytes -= ip_bytes;
 }
 
+/* None of the services is in use any more: the next report says so. */
+static inline void account_end(struct account *a)
+{
+    a->ended = true;
+}
+
 /**
- * What moved since the last report, with @gauges. Returns NULL without memory:
- * then it stays due.
+ * What moved since the last report; there are @sessions now. Returns NULL
+ * without memory: then it stays due.
  */
 struct report *account_report(struct account *a, unsigned interface, uint64_t now_ns,
-                              const struct interface_gauges *gauges);
+                              uint64_t sessions);
 
 /* Something refers to @s, or to none if it is NULL: the next account_forget() leaves it. */
 static inline void account_keep(struct service *s)

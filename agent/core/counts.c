@@ -57,6 +57,23 @@ struct interface_counts interface_counts_difference(const struct interface_count
     return d;
 }
 
+void interface_gauges_add(struct interface_gauges *into, const struct interface_gauges *from)
+{
+#define ADD_MEMBER(name) into->name += from->name;
+    INTERFACE_GAUGES(ADD_MEMBER)
+#undef ADD_MEMBER
+}
+
+struct interface_gauges interface_gauges_difference(const struct interface_gauges *a,
+                                                    const struct interface_gauges *b)
+{
+    struct interface_gauges d = *a;
+#define SUBTRACT_MEMBER(name) d.name -= b->name;
+    INTERFACE_GAUGES(SUBTRACT_MEMBER)
+#undef SUBTRACT_MEMBER
+    return d;
+}
+
 uint64_t service_counts_ip_bytes(const struct service_counts *c)
 {
     const struct direction_counts *in = &c->direction[DIRECTION_IN];

@@ -60,25 +60,31 @@ struct interface_counts {
 #define INTERFACE_COUNT_MEMBER(name) uint64_t name;
     BALANCE_COUNTS(INTERFACE_COUNT_MEMBER)
     ENGINE_COUNTS(INTERFACE_COUNT_MEMBER)
-#undef INTERFACE_COUNT_MEMBER
 };
 
-/* The same as they are now, not as they grew. */
+/* X(name) for what is told as it is now, not as it grew. */
+#define INTERFACE_GAUGES(X)                                                                        \
+    X(pending_bytes) /* counted in tcp_bytes, their service not known yet */                       \
+    X(sessions)      /* HTTP connections in the table */                                           \
+    X(services)      /* in use */
+
 struct interface_gauges {
-    uint64_t pending_bytes; /* counted in tcp_bytes, their service not known yet */
-    uint64_t sessions;      /* HTTP connections in the table */
-    uint64_t services;      /* in use */
+    INTERFACE_GAUGES(INTERFACE_COUNT_MEMBER)
+#undef INTERFACE_COUNT_MEMBER
 };
 
 /* @into += @from, member by member. */
 void service_counts_add(struct service_counts *into, const struct service_counts *from);
 void interface_counts_add(struct interface_counts *into, const struct interface_counts *from);
+void interface_gauges_add(struct interface_gauges *into, const struct interface_gauges *from);
 
 /* @a - @b, member by member. */
 struct service_counts service_counts_difference(const struct service_counts *a,
                                                 const struct service_counts *b);
 struct interface_counts interface_counts_difference(const struct interface_counts *a,
                                                     const struct interface_counts *b);
+struct interface_gauges interface_gauges_difference(const struct interface_gauges *a,
+                                                    const struct interface_gauges *b);
 
 /* bytes + control of both directions: what the service adds to the balance. */
 uint64_t service_counts_ip_bytes(const struct service_counts *c);

@@ -25,17 +25,16 @@ static size_t tables(const struct due *d)
     return d->options.per_interface ? d->options.interface_count : 1;
 }
 
+static bool sends_ttfb(const struct due *d)
+{
+    return metric_set_has(&d->options.metrics, METRIC_ttfb);
+}
+
 static struct due_service *new_service(const struct due *d, const struct due_service_key *key)
 {
-    size_t opens = d->options.per_interface ? 1 : d->options.interface_count;
-    bool has_ttfb = metric_set_has(&d->options.metrics, METRIC_ttfb);
-    size_t size = sizeof(struct due_service) + opens * sizeof(uint64_t);
-    struct due_service *s = calloc(1, size + (has_ttfb ? sizeof(*s->ttfb) : 0));
-    if (!s)
-        return NULL;
-    s->key = *key;
-    if (has_ttfb)
-        s->ttfb = (struct ttfb_histogram *)((char *)s + size);
+    struct due_service *s = calloc(1, sizeof(*s) + sends_ttfb(d) * sizeof(s->ttfb[0]));
+    if (s)
+        s->key = *key;
     return s;
 }
 
@@ -123,24 +122,24 @@ static void add_ttfb(struct ttfb_histogram *into, const struct ttfb_histogram *f
             into->buckets[i] = UINT32_MAX;
 }
 
-static void set_open(const struct due *d, struct due_service *s, unsigned interface, uint64_t open)
+/* Of a service that was past the cap when connections were opened, more may be closed. */
+static void add_open(struct due_gauge *open, int64_t delta)
 {
-    uint64_t *known = &s->open[d->options.per_interface ? 0 : interface];
-    s->values.open.value += open - *known;
-    *known = open;
+    bool below_zero = delta < 0 && open->value < -(uint64_t)delta;
+    open->value = below_zero ? 0 : open->value + (uint64_t)delta;
 }
 
 static void add_service(struct due *d, const struct report *r, const struct report_service *from)
 {
     struct due_service *s = find_or_add(d, r->interface, &from->name);
     if (s) {
-        set_open(d, s, r->interface, from->open);
+        add_open(&s->values.open, from->open_delta);
     } else {
         s = find_or_add(d, r->interface, &(struct service_name){SERVICE_OTHER});
         d->interfaces[r->interface].services_folded += from->delta.requests;
     }
     service_counts_add(&s->values.counts, &from->delta);
-    if (s->ttfb)
+    if (sends_ttfb(d))
         add_ttfb(s->ttfb, &from->ttfb);
     s->moved_ns = r->time_ns;
     d->interfaces[r->interface].service_bytes += service_counts_ip_bytes(&from->delta);
@@ -155,9 +154,9 @@ void due_add(struct due *d, const struct report *r)
     BALANCE_COUNTS(ADD_MEMBER)
     ENGINE_COUNTS(ADD_MEMBER)
 #undef ADD_MEMBER
-    i->pending_bytes.value = r->gauges.pending_bytes;
-    i->sessions.value = r->gauges.sessions;
-    i->services.value = r->gauges.services;
+#define ADD_GAUGE(name) i->name.value += r->gauges_delta.name;
+    INTERFACE_GAUGES(ADD_GAUGE)
+#undef ADD_GAUGE
     for (size_t s = 0; s < r->service_count; s++)
         add_service(d, r, &r->services[s]);
 }

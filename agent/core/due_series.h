@@ -34,9 +34,7 @@ struct due_interface_values {
     BALANCE_COUNTS(DUE_COUNTER_MEMBER)
     ENGINE_COUNTS(DUE_COUNTER_MEMBER)
     uint64_t service_bytes;
-    struct due_gauge pending_bytes;
-    struct due_gauge sessions;
-    struct due_gauge services;
+    INTERFACE_GAUGES(DUE_GAUGE_MEMBER)
 };
 
 struct due_agent_values {
@@ -70,10 +68,9 @@ struct due_service_key {
 struct due_service {
     struct due_service_key key;
     struct due_service_values values;
-    struct ttfb_histogram *ttfb; /* behind open, or NULL: not sent */
     uint64_t moved_ns;
     UT_hash_handle hh;
-    uint64_t open[]; /* by interface */
+    struct ttfb_histogram ttfb[]; /* one, or none: not sent */
 };
 
 struct due {

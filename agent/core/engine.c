@@ -517,6 +517,7 @@ void engine_finish(struct engine *e)
     account_not_http(account_of(e), embryo_table_expire(&e->embryos, UINT64_MAX));
     fragment_table_clear(e->fragments);
     engine_untracked(e, fragment_table_take_untracked(e->fragments));
+    account_end(account_of(e));
 }
 
 /*
@@ -540,8 +541,7 @@ static void forget_services(struct engine *e, uint64_t now_ns)
 
 struct report *engine_report(struct engine *e, uint64_t now_ns)
 {
-    struct interface_gauges gauges = {.sessions = e->open_count};
-    struct report *r = account_report(account_of(e), e->options.interface, now_ns, &gauges);
+    struct report *r = account_report(account_of(e), e->options.interface, now_ns, e->open_count);
     forget_services(e, now_ns);
     return r;
 }

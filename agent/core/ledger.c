@@ -22,11 +22,6 @@ struct entry {
     UT_hash_handle hh;
 };
 
-struct reporter {
-    struct ledger_interface *interface;
-    struct interface_gauges gauges; /* of its last report */
-};
-
 struct ledger {
     uint64_t hash_seed;
     uint64_t idle_ns;
@@ -37,7 +32,7 @@ struct ledger {
     size_t interface_count;
     struct ledger_interface *interfaces;
     size_t reporter_count;
-    struct reporter *reporters; /* by the number in their reports */
+    struct ledger_interface **reporters; /* what they report of, by the number in their reports */
 };
 
 static unsigned hash_name(const struct ledger *l, const struct service_name *name, size_t length)
@@ -102,14 +97,14 @@ static struct ledger_interface *find_or_add_interface(struct ledger *l, const ch
 static int add_reporters(struct ledger *l, const char *const *interfaces, size_t count)
 {
     l->interfaces = calloc(MAX(count, (size_t)1), sizeof(*l->interfaces));
-    l->reporters = calloc(MAX(count, (size_t)1), sizeof(*l->reporters));
+    l->reporters = calloc(MAX(count, (size_t)1), sizeof(struct ledger_interface *));
     if (!l->interfaces || !l->reporters)
         return -ENOMEM;
     for (; l->reporter_count < count; l->reporter_count++) {
         struct ledger_interface *i = find_or_add_interface(l, interfaces[l->reporter_count]);
         if (!i)
             return -ENOMEM;
-        l->reporters[l->reporter_count].interface = i;
+        l->reporters[l->reporter_count] = i;
     }
     return 0;
 }
@@ -184,22 +179,12 @@ static void add_service(struct ledger *l, struct ledger_interface *i,
     }
 }
 
-static void replace_gauges(struct ledger_interface *i, const struct interface_gauges *old,
-                           const struct interface_gauges *new)
-{
-    i->gauges.pending_bytes += new->pending_bytes - old->pending_bytes;
-    i->gauges.sessions += new->sessions - old->sessions;
-    i->gauges.services += new->services - old->services;
-}
-
 void ledger_add(struct ledger *l, const struct report *r)
 {
     assert(r->interface < l->reporter_count);
 
-    struct reporter *reporter = &l->reporters[r->interface];
-    struct ledger_interface *i = reporter->interface;
-    replace_gauges(i, &reporter->gauges, &r->gauges);
-    reporter->gauges = r->gauges;
+    struct ledger_interface *i = l->reporters[r->interface];
+    interface_gauges_add(&i->gauges, &r->gauges_delta);
     for (unsigned p = 0; p < LEDGER_PERIODS; p++)
         interface_counts_add(&i->period[p].counts, &r->delta);
     if (l->idle_ns && HASH_COUNT(l->entries) >= l->entries_max)

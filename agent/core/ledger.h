@@ -36,7 +36,7 @@ struct ledger_interface {
         struct interface_counts counts;
         uint64_t service_bytes; /* bytes + control of its services */
     } period[LEDGER_PERIODS];
-    struct interface_gauges gauges; /* the sum of those in each reporter's last report */
+    struct interface_gauges gauges;
 };
 
 struct ledger_options {

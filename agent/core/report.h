@@ -1,9 +1,12 @@
 /*
  * What the engine of one interface tells the rest of the agent.
  *
- * A report is what moved since the last one. It is made by the thread that owns
- * the engine and given away whole. An observer is told of each message and each
- * transaction as they end.
+ * A report is what moved since the last one, in all it says: what the reports of
+ * an engine say adds up to what it counted, and so does what those of several
+ * engines say that share an interface. The one after engine_finish() takes the
+ * gauges back to 0. A report is made by the thread that owns the engine and given
+ * away whole. An observer is told of each message and each transaction as they
+ * end.
  *
  * Units    bytes, nanoseconds since the epoch
  * Owns     a report owns itself; what an observer is shown is borrowed
@@ -24,15 +27,15 @@
 struct report_service {
     struct service_name name;
     struct service_counts delta;
-    uint64_t open; /* its connections now */
+    int64_t open_delta; /* of its connections that are open */
     struct ttfb_histogram ttfb;
 };
 
 struct report {
-    unsigned interface; /* the number its engine was given */
+    unsigned interface; /* by number: several engines may report of one */
     uint64_t time_ns;
     struct interface_counts delta;
-    struct interface_gauges gauges;
+    struct interface_gauges gauges_delta; /* modulo 2^64: it may have become less */
     size_t service_count;
     struct report_service services[]; /* those that changed */
 };

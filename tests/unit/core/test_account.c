@@ -10,7 +10,6 @@
 
 enum { SERVICES_MAX = 3 };
 
-static const struct interface_gauges no_gauges;
 static struct account account;
 
 static int begin(void **state)
@@ -35,7 +34,7 @@ static struct service *service(const char *text)
 
 static struct report *report(void)
 {
-    struct report *r = account_report(&account, 7, 99, &no_gauges);
+    struct report *r = account_report(&account, 7, 99, 0);
     assert_non_null(r);
     return r;
 }
@@ -63,7 +62,7 @@ static void three_services_are_always_there(void **state)
     assert_string_equal(account.unknown->name.text, "_unknown");
     assert_string_equal(account.other->name.text, "_other");
     AUTO(report_free) struct report *r = report();
-    assert_int_equal(r->gauges.services, 0);
+    assert_int_equal(r->gauges_delta.services, 0);
     assert_int_equal(r->service_count, 0);
 }
 
@@ -78,7 +77,7 @@ static void services_past_the_cap_are_other(void **state)
     assert_ptr_not_equal(service("c"), account.other);
     assert_int_equal(account.total.services_folded, 2);
     AUTO(report_free) struct report *r = report();
-    assert_int_equal(r->gauges.services, SERVICES_MAX);
+    assert_int_equal(r->gauges_delta.services, SERVICES_MAX);
 }
 
 static void bytes_are_pending_until_they_are_charged(void **state)
@@ -97,7 +96,7 @@ static void bytes_are_pending_until_they_are_charged(void **state)
     assert_int_equal(r->delta.tcp_bytes, 1000);
     assert_int_equal(r->delta.not_http_bytes, 100);
     assert_int_equal(r->delta.untracked_bytes, 60);
-    assert_int_equal(r->gauges.pending_bytes, 500);
+    assert_int_equal(r->gauges_delta.pending_bytes, 500);
     const struct direction_counts *out = &find(r, "a")->delta.direction[DIRECTION_OUT];
     assert_int_equal(out->bytes, 300);
     assert_int_equal(out->payload, 250);
@@ -126,16 +125,47 @@ static void report_has_what_moved_since_the_last(void **state)
     assert_int_equal(third->delta.tcp_bytes, 0);
 }
 
-static void touched_service_is_reported_with_its_open_connections(void **state)
+static int64_t open_delta_of(struct service *s, uint32_t open)
+{
+    s->open = open;
+    account_touch(&account, s);
+    account_touch(&account, s);
+    AUTO(report_free) struct report *r = report();
+    assert_int_equal(r->service_count, 1);
+    return r->services[0].open_delta;
+}
+
+static void touched_service_is_reported_with_the_change_of_its_connections(void **state)
 {
     (void)state;
     struct service *a = service("a");
-    a->open = 5;
-    account_touch(&account, a);
-    account_touch(&account, a);
-    AUTO(report_free) struct report *r = report();
-    assert_int_equal(r->service_count, 1);
-    assert_int_equal(r->services[0].open, 5);
+    assert_int_equal(open_delta_of(a, 5), 5);
+    assert_int_equal(open_delta_of(a, 2), -3);
+    assert_int_equal(open_delta_of(a, 2), 0);
+    assert_int_equal(open_delta_of(a, 0), -2);
+}
+
+static void check_gauges(uint64_t sessions, struct interface_gauges sum)
+{
+    static struct interface_gauges reported;
+    AUTO(report_free) struct report *r = account_report(&account, 7, 99, sessions);
+    interface_gauges_add(&reported, &r->gauges_delta);
+    assert_memory_equal(&reported, &sum, sizeof(sum));
+}
+
+static void gauges_of_reports_add_up_to_what_is_now_and_end_at_0(void **state)
+{
+    (void)state;
+    service("a");
+    account_seen(&account, 100);
+    check_gauges(3, (struct interface_gauges){100, 3, 1});
+    service("b");
+    account_not_http(&account, 70);
+    check_gauges(1, (struct interface_gauges){30, 1, 2});
+    check_gauges(1, (struct interface_gauges){30, 1, 2});
+    account_not_http(&account, 30);
+    account_end(&account);
+    check_gauges(0, (struct interface_gauges){0, 0, 0});
 }
 
 static void idle_services_that_nothing_refers_to_are_forgotten(void **state)
@@ -144,25 +174,25 @@ static void idle_services_that_nothing_refers_to_are_forgotten(void **state)
     const struct direction_counts counts = {.bytes = 10};
     account_charge(&account, service("idle"), DIRECTION_IN, &counts);
     account_charge(&account, service("kept"), DIRECTION_IN, &counts);
-    report_free(account_report(&account, 7, 99, &no_gauges));
+    report_free(account_report(&account, 7, 99, 0));
     account_charge(&account, service("due"), DIRECTION_IN, &counts);
 
     account_forget(&account, 99);
-    AUTO(report_free) struct report *before = account_report(&account, 7, 120, &no_gauges);
-    assert_int_equal(before->gauges.services, 3);
+    AUTO(report_free) struct report *before = account_report(&account, 7, 120, 0);
+    assert_int_equal(before->gauges_delta.services, 1);
 
     account_charge(&account, service("due"), DIRECTION_IN, &counts);
     account_keep(service("kept"));
     account_keep(NULL);
     account_forget(&account, 200);
-    AUTO(report_free) struct report *after = account_report(&account, 7, 120, &no_gauges);
-    assert_int_equal(after->gauges.services, 2);
+    AUTO(report_free) struct report *after = account_report(&account, 7, 120, 0);
+    assert_int_equal(after->gauges_delta.services, -1);
     assert_int_equal(after->service_count, 1);
     assert_int_equal(find(after, "due")->delta.direction[DIRECTION_IN].bytes, 10);
 
     account_forget(&account, 200);
     AUTO(report_free) struct report *end = report();
-    assert_int_equal(end->gauges.services, 0);
+    assert_int_equal(end->gauges_delta.services, -2);
     assert_string_equal(account.other->name.text, "_other");
 }
 
@@ -176,7 +206,8 @@ int main(void)
         TEST(services_past_the_cap_are_other),
         TEST(bytes_are_pending_until_they_are_charged),
         TEST(report_has_what_moved_since_the_last),
-        TEST(touched_service_is_reported_with_its_open_connections),
+        TEST(touched_service_is_reported_with_the_change_of_its_connections),
+        TEST(gauges_of_reports_add_up_to_what_is_now_and_end_at_0),
         TEST(idle_services_that_nothing_refers_to_are_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,7 +126,7 @@ static void fill_service(struct trial *t, struct report_service *s, unsigned int
     out->control = random_amount();
     s->delta.requests = random_amount();
     s->delta.replies[4] = random_amount();
-    s->open = (uint64_t)rand() % 5;
+    s->open_delta = rand() % 5;
     for (int i = rand() % 4; i > 0; i--)
         s->ttfb.buckets[rand() % TTFB_BUCKETS] += (uint32_t)rand() % 1000;
 

@@ -133,12 +133,12 @@ static void every_member_of_the_counts_is_shown(void **state)
     uint64_t *members = (uint64_t *)&r.service.delta;
     for (size_t i = 0; i < sizeof(r.service.delta) / sizeof(*members); i++)
         members[i] = i + 1;
-    r.service.open = 100;
+    r.service.open_delta = 100;
     uint64_t *counts = (uint64_t *)&r.report.delta;
     for (size_t i = 0; i < sizeof(r.report.delta) / sizeof(*counts); i++)
         counts[i] = i + 1;
-    uint64_t *gauges = (uint64_t *)&r.report.gauges;
-    for (size_t i = 0; i < sizeof(r.report.gauges) / sizeof(*gauges); i++)
+    uint64_t *gauges = (uint64_t *)&r.report.gauges_delta;
+    for (size_t i = 0; i < sizeof(r.report.gauges_delta) / sizeof(*gauges); i++)
         gauges[i] = 100 + i;
     struct agent_telemetry agent;
     uint64_t *telemetry = (uint64_t *)&agent;
@@ -187,7 +187,7 @@ static void what_comes_between_a_line_and_its_acceptance_stays(void **state)
     AUTO(due_free) struct due *d = make_due(&o);
     struct one r = one(0, "yo");
     r.service.delta.requests = 5;
-    r.service.open = 1;
+    r.service.open_delta = 1;
     r.service.ttfb.buckets[7] = 3;
     owe(d, &r);
 
@@ -197,7 +197,6 @@ static void what_comes_between_a_line_and_its_acceptance_stays(void **state)
     size_t claimed = 0;
     for (due_walk_begin(&w, d); due_walk_line(&w, &l); due_walk_next(&w))
         claimed += due_claim(&l, claims + claimed);
-    r.service.open = 2;
     owe(d, &r);
     due_settle(claims, claimed);
     char expected[128];
@@ -234,7 +233,7 @@ static void only_chosen_metrics_are_shown(void **state)
     r.service.delta.requests = 2;
     r.service.ttfb.buckets[1] = 1;
     r.report.delta.tcp_bytes = 9;
-    r.report.gauges.sessions = 4;
+    r.report.gauges_delta.sessions = 4;
     owe(d, &r);
     assert_string_equal(services(d), "yo@1 requests=2");
     assert_string_equal(others(d), "-@1 agent.sessions=4");
@@ -279,11 +278,11 @@ static void gauge_is_told_while_it_is_not_zero_and_once_after(void **state)
     const struct due_options o = all_metrics();
     AUTO(due_free) struct due *d = make_due(&o);
     struct one r = one(0, "yo");
-    r.service.open = 3;
+    r.service.open_delta = 3;
     owe(d, &r);
     assert_string_equal(accept_services(d), "yo@0 open=3");
     assert_string_equal(accept_services(d), "yo@0 open=3");
-    r.service.open = 0;
+    r.service.open_delta = -3;
     owe(d, &r);
     assert_string_equal(services(d), "yo@0 open=0");
     assert_string_equal(accept_services(d), "yo@0 open=0");
@@ -298,13 +297,64 @@ static void gauge_over_all_interfaces_is_their_sum(void **state)
     AUTO(due_free) struct due *d = make_due(&o);
     for (unsigned i = 0; i < INTERFACES; i++) {
         struct one r = one(i, "yo");
-        r.service.open = 10 + i;
+        r.service.open_delta = 10 + i;
         owe(d, &r);
     }
     assert_string_equal(services(d), "yo open=21");
     struct one r = one(0, "yo");
+    r.service.open_delta = -10;
     owe(d, &r);
     assert_string_equal(services(d), "yo open=11");
+}
+
+static void gauges_of_several_that_report_of_an_interface_add_up(void **state)
+{
+    (void)state;
+    const struct due_options o = all_metrics();
+    AUTO(due_free) struct due *d = make_due(&o);
+    struct one first = one(0, "yo");
+    first.report.gauges_delta = (struct interface_gauges){10, 20, 30};
+    first.service.open_delta = 4;
+    struct one second = one(0, "yo");
+    second.report.gauges_delta = (struct interface_gauges){1, 2, 3};
+    second.service.open_delta = 5;
+    owe(d, &first);
+    owe(d, &second);
+    assert_string_equal(services(d), "yo@0 open=9");
+    assert_string_equal(others(d),
+                        "-@0 agent.pending_bytes=11, -@0 agent.sessions=22, -@0 agent.services=33");
+
+    second.report.gauges_delta = (struct interface_gauges){-1ull, -2ull, -3ull};
+    second.service.open_delta = -5;
+    owe(d, &second);
+    assert_string_equal(services(d), "yo@0 open=4");
+    assert_string_equal(others(d),
+                        "-@0 agent.pending_bytes=10, -@0 agent.sessions=20, -@0 agent.services=30");
+}
+
+static void connections_opened_past_the_cap_are_not_closed_below_zero(void **state)
+{
+    (void)state;
+    struct due_options o = all_metrics();
+    o.per_interface = false;
+    o.services_max = 1;
+    AUTO(due_free) struct due *d = make_due(&o);
+    owe_bytes(d, 0, "first", 1);
+    struct one r = one(0, "second");
+    r.service.open_delta = 5;
+    owe(d, &r);
+    assert_string_equal(accept_services(d), "first bytes.in=1");
+    due_expire(d, 1000);
+
+    r.service.open_delta = 1;
+    owe(d, &r);
+    assert_string_equal(services(d), "second open=1");
+    r.service.open_delta = -6;
+    owe(d, &r);
+    assert_string_equal(services(d), "");
+    r.service.open_delta = 2;
+    owe(d, &r);
+    assert_string_equal(services(d), "second open=2");
 }
 
 static void timing_is_shown_by_bucket(void **state)
@@ -379,7 +429,7 @@ static void service_past_the_cap_goes_to_other(void **state)
     struct one r = one(1, "second");
     r.service.delta.direction[DIRECTION_IN].bytes = 2;
     r.service.delta.requests = 7;
-    r.service.open = 5;
+    r.service.open_delta = 5;
     owe(d, &r);
     owe_bytes(d, 0, "_unknown", 4);
     assert_string_equal(services(d), "_unknown bytes.in=4, _other bytes.in=2, _other requests=7, "
@@ -398,14 +448,14 @@ static void idle_service_that_is_owed_nothing_is_dropped(void **state)
     struct one r = one(0, "yo");
     r.report.time_ns = 1000;
     r.service.delta.requests = 1;
-    r.service.open = 1;
+    r.service.open_delta = 1;
     owe(d, &r);
     due_expire(d, 5000);
     assert_int_equal(due_service_count(d), at_first + 1); /* owed */
     accept_services(d);
     due_expire(d, 5000);
     assert_int_equal(due_service_count(d), at_first + 1); /* open */
-    r.service.open = 0;
+    r.service.open_delta = -1;
     r.service.delta.requests = 0;
     owe(d, &r);
     due_expire(d, 5000);
@@ -460,6 +510,8 @@ int main(void)
         cmocka_unit_test(part_that_was_not_accepted_stays),
         cmocka_unit_test(gauge_is_told_while_it_is_not_zero_and_once_after),
         cmocka_unit_test(gauge_over_all_interfaces_is_their_sum),
+        cmocka_unit_test(gauges_of_several_that_report_of_an_interface_add_up),
+        cmocka_unit_test(connections_opened_past_the_cap_are_not_closed_below_zero),
         cmocka_unit_test(timing_is_shown_by_bucket),
         cmocka_unit_test(timing_is_shown_by_percentile),
         cmocka_unit_test(percentiles_of_one_sample_are_that_sample),

@@ -81,7 +81,7 @@ static void service_is_one_over_all_interfaces(void **state)
     delta->replies[3] = 1;
     for (r->interface = 0; r->interface < 2; r->interface++) {
         r->delta.tcp_bytes = 1000 + r->interface;
-        r->gauges.pending_bytes = 812 + r->interface;
+        r->gauges_delta.pending_bytes = 812 + r->interface;
         ledger_add(l, r);
     }
     free(r);
@@ -121,7 +121,7 @@ static void next_interval_begins_with_nothing(void **state)
 {
     (void)state;
     AUTO(ledger_free) struct ledger *l = make_ledger(10);
-    struct report r = {.delta = {.tcp_bytes = 100}, .gauges = {.pending_bytes = 100}};
+    struct report r = {.delta = {.tcp_bytes = 100}, .gauges_delta = {.pending_bytes = 100}};
     ledger_add(l, &r);
     add(l, "a", 1);
     ledger_end_interval(l);
@@ -217,13 +217,13 @@ static void names_of_the_agent_keep_their_place_past_the_cap(void **state)
     assert_int_equal(bytes_in(l, LEDGER_TOTAL, SERVICE_OTHER), 9);
 }
 
-static void gauges_are_those_of_the_last_report(void **state)
+static void gauges_are_the_sum_of_their_changes(void **state)
 {
     (void)state;
     AUTO(ledger_free) struct ledger *l = make_ledger(1);
-    struct report r = {.interface = 1, .gauges = {.pending_bytes = 5, .sessions = 3}};
+    struct report r = {.interface = 1, .gauges_delta = {.pending_bytes = 5, .sessions = 3}};
     ledger_add(l, &r);
-    r.gauges = (struct interface_gauges){.pending_bytes = 4, .sessions = 2};
+    r.gauges_delta = (struct interface_gauges){.pending_bytes = -1ull, .sessions = -1ull};
     ledger_add(l, &r);
     ledger_end_interval(l);
     assert_int_equal(ledger_interface(l, 1)->gauges.pending_bytes, 4);
@@ -261,13 +261,13 @@ static void interface_that_several_report_of_is_one(void **state)
     assert_int_equal(ledger_interface(l, 1)->period[LEDGER_TOTAL].counts.tcp_bytes, 2);
 }
 
-static void gauges_of_several_add_up_and_each_replaces_its_own(void **state)
+static void gauges_of_several_add_up(void **state)
 {
     (void)state;
     AUTO(ledger_free) struct ledger *l = make_shared_ledger();
-    struct report first = {.gauges = {.pending_bytes = 100, .sessions = 10, .services = 1}};
+    struct report first = {.gauges_delta = {.pending_bytes = 100, .sessions = 10, .services = 1}};
     struct report last = {.interface = 2,
-                          .gauges = {.pending_bytes = 200, .sessions = 20, .services = 2}};
+                          .gauges_delta = {.pending_bytes = 200, .sessions = 20, .services = 2}};
     ledger_add(l, &first);
     ledger_add(l, &last);
     const struct interface_gauges *gauges = &ledger_interface(l, 0)->gauges;
@@ -275,7 +275,7 @@ static void gauges_of_several_add_up_and_each_replaces_its_own(void **state)
     assert_int_equal(gauges->sessions, 30);
     assert_int_equal(gauges->services, 3);
 
-    first.gauges = (struct interface_gauges){.pending_bytes = 7};
+    first.gauges_delta = (struct interface_gauges){-93ull, -10ull, -1ull};
     ledger_add(l, &first);
     assert_int_equal(gauges->pending_bytes, 207);
     assert_int_equal(gauges->sessions, 20);
@@ -289,15 +289,14 @@ static void imbalance_has_the_sign_of_what_is_missing(void **state)
     (void)state;
     AUTO(ledger_free) struct ledger *l = make_ledger(1);
     struct report r = {.delta = {.tcp_bytes = 100, .not_http_bytes = 30, .untracked_bytes = 20},
-                       .gauges = {.pending_bytes = 10}};
+                       .gauges_delta = {.pending_bytes = 10}};
     ledger_add(l, &r);
     assert_int_equal(ledger_interface_imbalance(ledger_interface(l, 0)), 40);
     add(l, "a", 41);
-    assert_int_equal(ledger_interface_imbalance(ledger_interface(l, 0)), 9);
-    r = (struct report){.gauges = {.pending_bytes = 10}};
-    add(l, "a", 1);
+    assert_int_equal(ledger_interface_imbalance(ledger_interface(l, 0)), -1);
+    r = (struct report){.gauges_delta = {.pending_bytes = -10ull}};
     ledger_add(l, &r);
-    assert_int_equal(ledger_interface_imbalance(ledger_interface(l, 0)), -2);
+    assert_int_equal(ledger_interface_imbalance(ledger_interface(l, 0)), 9);
 }
 
 /* Random reports against plain arrays. */
@@ -372,9 +371,9 @@ int main(void)
         cmocka_unit_test(past_the_cap_services_become_other),
         cmocka_unit_test(at_the_cap_idle_services_make_room),
         cmocka_unit_test(names_of_the_agent_keep_their_place_past_the_cap),
-        cmocka_unit_test(gauges_are_those_of_the_last_report),
+        cmocka_unit_test(gauges_are_the_sum_of_their_changes),
         cmocka_unit_test(interface_that_several_report_of_is_one),
-        cmocka_unit_test(gauges_of_several_add_up_and_each_replaces_its_own),
+        cmocka_unit_test(gauges_of_several_add_up),
         cmocka_unit_test(imbalance_has_the_sign_of_what_is_missing),
         cmocka_unit_test(random_reports_give_what_a_naive_ledger_has),
     };

@@ -102,7 +102,7 @@ static void interval_line_has_what_moved_in_it(void **state)
     add_service(l, "before", &yo);
     ledger_end_interval(l);
     add_service(l, "yo", &yo);
-    struct report r = {.delta = {.tcp_bytes = 60}, .gauges = {.pending_bytes = 60}};
+    struct report r = {.delta = {.tcp_bytes = 60}, .gauges_delta = {.pending_bytes = 60}};
     ledger_add(l, &r);
     AUTO(text_deinit) struct text t = {0};
     console_json_interval(&t, l, &now);

@@ -323,7 +323,7 @@ static void service_with_open_connections_only_did_not_move(void **state)
     struct report *r = calloc(1, sizeof(*r) + sizeof(r->services[0]));
     r->service_count = 1;
     strcpy(r->services[0].name.text, "s1");
-    r->services[0].open = 3;
+    r->services[0].open_delta = 3;
     syslog_sink_add(s, r);
     free(r);
     flush_and_wait(s, read_journal, NULL);
@@ -341,7 +341,7 @@ static void interfaces_and_the_agent_tell_of_themselves(void **state)
     metric_set_add(&options.metrics, METRIC_cpu_ms);
     struct syslog_sink *s = NULL;
     assert_int_equal(syslog_sink_new(&s, &loop, &options), 0);
-    struct report r = {.delta.tcp_bytes = 1500, .gauges.sessions = 2};
+    struct report r = {.delta.tcp_bytes = 1500, .gauges_delta.sessions = 2};
     syslog_sink_add(s, &r);
     syslog_sink_set_agent(s, &(struct agent_telemetry){.cpu_ms = 7});
     syslog_sink_flush(s, flush_ns);

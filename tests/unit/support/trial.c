@@ -123,6 +123,7 @@ void trial_finish(struct trial *t)
     const struct interface_gauges *gauges = &ledger_interface(t->ledger, 0)->gauges;
     assert_int_equal(gauges->pending_bytes, 0);
     assert_int_equal(gauges->sessions, 0);
+    assert_int_equal(gauges->services, 0);
 }
 
 const struct service_counts *trial_service(struct trial *t, const char *name)
