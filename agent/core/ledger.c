@@ -17,18 +17,20 @@ static const struct service_name reserved_names[] = {
 
 struct entry {
     struct ledger_service service;
-    bool reserved;
     uint64_t moved_ns; /* the last report it was in */
+    struct entry *next, *prev;
     UT_hash_handle hh;
 };
 
 struct ledger {
     uint64_t hash_seed;
     uint64_t idle_ns;
-    size_t entries_max;
+    size_t services_max;
     struct entry *entries;                /* the hash table */
     struct entry *other;                  /* one of them */
+    struct entry *by_age;                 /* but the reserved ones; the longest idle first */
     const struct ledger_service **sorted; /* room for all of them */
+    size_t sorted_max;
     size_t interface_count;
     struct ledger_interface *interfaces;
     size_t reporter_count;
@@ -40,17 +42,40 @@ static unsigned hash_name(const struct ledger *l, const struct service_name *nam
     return (unsigned)XXH3_64bits_withSeed(name->text, length, l->hash_seed);
 }
 
-/* Returns NULL past the cap and without memory. */
-static struct entry *add_entry(struct ledger *l, const struct service_name *name, unsigned hash)
+static struct entry *find_entry(const struct ledger *l, const struct service_name *name)
 {
-    if (HASH_COUNT(l->entries) >= l->entries_max)
-        return NULL;
-    struct entry *e = calloc(1, sizeof(*e));
+    size_t length = strlen(name->text);
+    struct entry *e = NULL;
+    HASH_FIND_BYHASHVALUE(hh, l->entries, name->text, length, hash_name(l, name, length), e);
+    return e;
+}
+
+/* Returns whether one more entry can be sorted. */
+static bool make_room_to_sort(struct ledger *l)
+{
+    if (HASH_COUNT(l->entries) < l->sorted_max)
+        return true;
+    size_t sorted_max = MAX(2 * l->sorted_max, (size_t)64);
+    const struct ledger_service **sorted =
+        reallocarray(l->sorted, sorted_max, sizeof(struct ledger_service *));
+    if (!sorted)
+        return false;
+    l->sorted = sorted;
+    l->sorted_max = sorted_max;
+    return true;
+}
+
+/* Returns NULL without memory. */
+static struct entry *add_entry(struct ledger *l, const struct service_name *name)
+{
+    struct entry *e = make_room_to_sort(l) ? calloc(1, sizeof(*e)) : NULL;
     if (!e)
         return NULL;
 
     e->service.name = *name;
-    HASH_ADD_KEYPTR_BYHASHVALUE(hh, l->entries, e->service.name.text, strlen(name->text), hash, e);
+    size_t length = strlen(name->text);
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, l->entries, e->service.name.text, length,
+                                hash_name(l, name, length), e);
     if (!e->hh.tbl) {
         free(e);
         return NULL;
@@ -58,22 +83,12 @@ static struct entry *add_entry(struct ledger *l, const struct service_name *name
     return e;
 }
 
-static struct entry *find_or_add_entry(struct ledger *l, const struct service_name *name)
-{
-    size_t length = strlen(name->text);
-    unsigned hash = hash_name(l, name, length);
-    struct entry *e = NULL;
-    HASH_FIND_BYHASHVALUE(hh, l->entries, name->text, length, hash, e);
-    return e ? e : add_entry(l, name, hash);
-}
-
 static int add_reserved(struct ledger *l)
 {
     for (size_t i = 0; i < ARRAY_SIZE(reserved_names); i++) {
-        struct entry *e = find_or_add_entry(l, &reserved_names[i]);
+        struct entry *e = add_entry(l, &reserved_names[i]);
         if (!e)
             return -ENOMEM;
-        e->reserved = true;
         if (strcmp(e->service.name.text, SERVICE_OTHER) == 0)
             l->other = e;
     }
@@ -117,11 +132,7 @@ int ledger_new(struct ledger **out, const struct ledger_options *options)
 
     l->hash_seed = options->hash_seed;
     l->idle_ns = options->idle_ns;
-    l->entries_max = (size_t)options->services_max + ARRAY_SIZE(reserved_names);
-    l->sorted = calloc(l->entries_max, sizeof(struct ledger_service *));
-    if (!l->sorted)
-        return -ENOMEM;
-
+    l->services_max = options->services_max;
     int r = add_reserved(l);
     if (r < 0)
         return r;
@@ -151,35 +162,73 @@ struct ledger *ledger_free(struct ledger *l)
     return NULL;
 }
 
-static void forget_idle(struct ledger *l, uint64_t now_ns)
+void ledger_set_services_max(struct ledger *l, size_t services_max)
 {
-    struct entry *e, *next;
-    HASH_ITER (hh, l->entries, e, next) {
-        if (e->moved_ns + l->idle_ns > now_ns || e->reserved)
-            continue;
-        for (unsigned p = 0; p < LEDGER_PERIODS; p++)
-            service_counts_add(&l->other->service.counts[p], &e->service.counts[p]);
-        HASH_DEL(l->entries, e);
-        free(e);
-    }
+    l->services_max = services_max;
 }
 
-static void add_service(struct ledger *l, struct ledger_interface *i,
-                        const struct report_service *s, uint64_t time_ns)
+/* Those are not in the list: they make no room. */
+static bool is_reserved(const struct entry *e)
 {
-    struct entry *e = find_or_add_entry(l, &s->name);
+    return !e->prev;
+}
+
+static void forget(struct ledger *l, struct entry *e)
+{
+    for (unsigned p = 0; p < LEDGER_PERIODS; p++)
+        service_counts_add(&l->other->service.counts[p], &e->service.counts[p]);
+    DL_DELETE(l->by_age, e);
+    HASH_DEL(l->entries, e);
+    free(e);
+}
+
+/* Returns whether one more service can be told apart. */
+static bool make_room(struct ledger *l, uint64_t now_ns)
+{
+    if (HASH_COUNT(l->entries) - ARRAY_SIZE(reserved_names) < l->services_max)
+        return true;
+    struct entry *oldest = l->by_age;
+    if (!oldest || l->idle_ns == 0 || oldest->moved_ns + l->idle_ns > now_ns)
+        return false;
+    forget(l, oldest);
+    return true;
+}
+
+/* The entry of what moved at @now_ns, or NULL: there is no room for it. */
+static struct entry *find_or_add_entry(struct ledger *l, const struct service_name *name,
+                                       uint64_t now_ns)
+{
+    struct entry *e = find_entry(l, name);
+    if (e && is_reserved(e))
+        return e;
+    if (e)
+        DL_DELETE(l->by_age, e);
+    else if (make_room(l, now_ns))
+        e = add_entry(l, name);
+    if (!e)
+        return NULL;
+    DL_APPEND(l->by_age, e);
+    e->moved_ns = now_ns;
+    return e;
+}
+
+/* Returns how many of its requests had to count as _other's. */
+static uint64_t add_service(struct ledger *l, struct ledger_interface *i,
+                            const struct report_service *s, uint64_t time_ns)
+{
+    struct entry *e = find_or_add_entry(l, &s->name, time_ns);
     uint64_t folded = e ? 0 : s->delta.requests;
     if (!e)
         e = l->other;
-    e->moved_ns = time_ns;
     for (unsigned p = 0; p < LEDGER_PERIODS; p++) {
         i->period[p].counts.services_folded += folded;
         service_counts_add(&e->service.counts[p], &s->delta);
         i->period[p].service_bytes += service_counts_ip_bytes(&s->delta);
     }
+    return folded;
 }
 
-void ledger_add(struct ledger *l, const struct report *r)
+uint64_t ledger_add(struct ledger *l, const struct report *r)
 {
     assert(r->interface < l->reporter_count);
 
@@ -187,10 +236,10 @@ void ledger_add(struct ledger *l, const struct report *r)
     interface_gauges_add(&i->gauges, &r->gauges_delta);
     for (unsigned p = 0; p < LEDGER_PERIODS; p++)
         interface_counts_add(&i->period[p].counts, &r->delta);
-    if (l->idle_ns && HASH_COUNT(l->entries) >= l->entries_max)
-        forget_idle(l, r->time_ns);
+    uint64_t folded = 0;
     for (size_t s = 0; s < r->service_count; s++)
-        add_service(l, i, &r->services[s], r->time_ns);
+        folded += add_service(l, i, &r->services[s], r->time_ns);
+    return folded;
 }
 
 void ledger_end_interval(struct ledger *l)

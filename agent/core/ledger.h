@@ -4,9 +4,9 @@
  * interface, each of a part of its connections.
  *
  * Everything is kept twice, for the interval that runs and since the start.
- * At the cap on services, idle ones make room: what they have goes to _other.
- * Past it, or without memory for one more, what a service moved goes there at
- * once, and its requests count as services_folded: nothing is lost.
+ * At the cap on services, the one that was idle for longest makes room: what it
+ * has goes to _other. Where none is idle, or without memory, what one more moved
+ * goes there at once, and its requests count as services_folded: nothing is lost.
  *
  * Units    as in counts.h
  * Owns     all it shows; views are valid until the next call that changes it
@@ -40,7 +40,7 @@ struct ledger_interface {
 };
 
 struct ledger_options {
-    uint32_t services_max;         /* the three that the agent names itself don't count */
+    size_t services_max;           /* see ledger_set_services_max() */
     uint64_t idle_ns;              /* after which one may make room, 0: never */
     uint64_t hash_seed;            /* random: the names come from the network */
     const char *const *interfaces; /* their names, by the number in reports; copied */
@@ -53,8 +53,15 @@ int ledger_new(struct ledger **out, const struct ledger_options *options);
 struct ledger *ledger_free(struct ledger *l);
 AUTO_DEFINE(struct ledger, ledger_free)
 
-/* Take in what @r says moved. */
-void ledger_add(struct ledger *l, const struct report *r);
+/**
+ * Tell @services_max services apart, those that the agent names itself not
+ * counted: as many as the engines do that report, taken together, and idle as
+ * long as theirs. Then what has a name there has one here.
+ */
+void ledger_set_services_max(struct ledger *l, size_t services_max);
+
+/* Take in what @r says moved. Returns how many requests had to count as _other's. */
+uint64_t ledger_add(struct ledger *l, const struct report *r);
 
 /* Forget what moved in the interval that ran: the next one begins. */
 void ledger_end_interval(struct ledger *l);

@@ -11,7 +11,7 @@
 
 static const char *const interfaces[] = {"eth0", "docker0"};
 
-static struct ledger *make_ledger(uint32_t services_max)
+static struct ledger *make_ledger(size_t services_max)
 {
     const struct ledger_options options = {
         .services_max = services_max,
@@ -24,8 +24,8 @@ static struct ledger *make_ledger(uint32_t services_max)
     return l;
 }
 
-/* A report of one service with its bytes in, on interface 0. */
-static void add_at(struct ledger *l, const char *name, uint64_t bytes, uint64_t time_ns)
+/* A report of one service with its bytes in, on interface 0. Returns what ledger_add() does. */
+static uint64_t add_at(struct ledger *l, const char *name, uint64_t bytes, uint64_t time_ns)
 {
     struct report *r = calloc(1, sizeof(*r) + sizeof(r->services[0]));
     r->time_ns = time_ns;
@@ -33,8 +33,9 @@ static void add_at(struct ledger *l, const char *name, uint64_t bytes, uint64_t 
     snprintf(r->services[0].name.text, sizeof(r->services[0].name.text), "%s", name);
     r->services[0].delta.direction[DIRECTION_IN].bytes = bytes;
     r->services[0].delta.requests = 1;
-    ledger_add(l, r);
+    uint64_t folded = ledger_add(l, r);
     free(r);
+    return folded;
 }
 
 static void add(struct ledger *l, const char *name, uint64_t bytes)
@@ -167,11 +168,11 @@ static void past_the_cap_services_become_other(void **state)
 {
     (void)state;
     AUTO(ledger_free) struct ledger *l = make_ledger(2);
-    add(l, "a", 1);
-    add(l, "b", 2);
-    add(l, "c", 4);
-    add(l, "d", 8);
-    add(l, "a", 16);
+    assert_int_equal(add_at(l, "a", 1, 0), 0);
+    assert_int_equal(add_at(l, "b", 2, 0), 0);
+    assert_int_equal(add_at(l, "c", 4, 0), 1);
+    assert_int_equal(add_at(l, "d", 8, 0), 1);
+    assert_int_equal(add_at(l, "a", 16, 0), 0);
     assert_null(find(l, LEDGER_TOTAL, "c"));
     assert_int_equal(bytes_in(l, LEDGER_TOTAL, "a"), 17);
     assert_int_equal(bytes_in(l, LEDGER_TOTAL, SERVICE_OTHER), 12);
@@ -181,16 +182,71 @@ static void past_the_cap_services_become_other(void **state)
     assert_int_equal(f->period[LEDGER_INTERVAL].counts.services_folded, 2);
 }
 
-static void at_the_cap_idle_services_make_room(void **state)
+static struct ledger *make_forgetful_ledger(size_t services_max)
 {
-    (void)state;
     static const char *const interface = "eth0";
-    AUTO(ledger_free) struct ledger *l = NULL;
-    assert_int_equal(ledger_new(&l, &(struct ledger_options){.services_max = 2,
+    struct ledger *l = NULL;
+    assert_int_equal(ledger_new(&l, &(struct ledger_options){.services_max = services_max,
                                                              .idle_ns = 100,
                                                              .interfaces = &interface,
                                                              .interface_count = 1}),
                      0);
+    return l;
+}
+
+/* All that moved, in order of bytes: "a=1 b=2 ..." */
+static const char *totals(struct ledger *l)
+{
+    static char text[256];
+    char *end = text;
+    struct ledger_services all = ledger_services(l, LEDGER_TOTAL);
+    *end = '\0';
+    for (size_t i = all.count; i-- > 0;)
+        end += sprintf(end, "%s%s=%llu", end == text ? "" : " ", all.services[i]->name.text,
+                       (unsigned long long)bytes_in(l, LEDGER_TOTAL, all.services[i]->name.text));
+    return text;
+}
+
+static void services_of_one_report_make_room_one_by_one_the_oldest_first(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_forgetful_ledger(5);
+    add_at(l, "old1", 1, 1001);
+    add_at(l, "old2", 2, 1002);
+    add_at(l, "old3", 4, 1003);
+    add_at(l, "old4", 8, 1004);
+    add_at(l, "old1", 100, 1005);
+    struct report *r = calloc(1, sizeof(*r) + 4 * sizeof(r->services[0]));
+    r->time_ns = 6000;
+    r->service_count = 4;
+    for (unsigned i = 0; i < 4; i++) {
+        sprintf(r->services[i].name.text, "new%u", i + 1);
+        r->services[i].delta.direction[DIRECTION_IN].bytes = 1000 + i;
+    }
+    assert_int_equal(ledger_add(l, r), 0);
+    free(r);
+    assert_string_equal(totals(l), "_other=14 old1=101 new1=1000 new2=1001 new3=1002 new4=1003");
+    assert_int_equal(ledger_interface(l, 0)->period[LEDGER_TOTAL].counts.services_folded, 0);
+}
+
+static void cap_may_change(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_ledger(1);
+    add(l, "a", 1);
+    add(l, "b", 2);
+    ledger_set_services_max(l, 2);
+    add(l, "c", 4);
+    ledger_set_services_max(l, 1);
+    add(l, "d", 8);
+    add(l, "c", 16);
+    assert_string_equal(totals(l), "a=1 _other=10 c=20");
+}
+
+static void at_the_cap_idle_services_make_room(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_forgetful_ledger(2);
     add_at(l, "a", 1, 1000);
     add_at(l, "b", 2, 1050);
     add_at(l, "c", 4, 1099);
@@ -370,6 +426,8 @@ int main(void)
         cmocka_unit_test(services_are_sorted_by_bytes_then_name),
         cmocka_unit_test(past_the_cap_services_become_other),
         cmocka_unit_test(at_the_cap_idle_services_make_room),
+        cmocka_unit_test(services_of_one_report_make_room_one_by_one_the_oldest_first),
+        cmocka_unit_test(cap_may_change),
         cmocka_unit_test(names_of_the_agent_keep_their_place_past_the_cap),
         cmocka_unit_test(gauges_are_the_sum_of_their_changes),
         cmocka_unit_test(interface_that_several_report_of_is_one),
