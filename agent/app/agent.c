@@ -184,9 +184,8 @@ static void on_answered(struct agent *a)
 
 static void take_report(struct agent *a, const struct report *report)
 {
-    ledger_add(a->ledger, report);
+    a->folded += report->delta.services_folded + ledger_add(a->ledger, report);
     outputs_add(a->outputs, report);
-    a->folded += report->delta.services_folded;
 }
 
 static void take_answer(struct agent *a, unsigned number)
@@ -409,6 +408,12 @@ static int start_ticks(struct agent *a)
     return shows_intervals ? uv_timer_start(&a->ticks, on_tick, interval_ms, interval_ms) : 0;
 }
 
+/* That all engines together tell apart. */
+static size_t services_max(const struct agent *a)
+{
+    return (size_t)a->count * a->options->engine.services_max;
+}
+
 static int start_outputs(struct agent *a)
 {
     return outputs_new(&a->outputs, &a->loop,
@@ -416,7 +421,7 @@ static int start_outputs(struct agent *a)
                            .settings = a->options->outputs,
                            .interfaces = a->names,
                            .interface_count = a->count,
-                           .services_max = a->options->engine.services_max,
+                           .services_max = services_max(a),
                            .hash_seed = a->options->engine.hash_seed,
                            .idle_ns = a->options->engine.services_idle_ns,
                            .due = on_outputs_due,
@@ -427,7 +432,7 @@ static int start_outputs(struct agent *a)
 static int start(struct agent *a)
 {
     int error = ledger_new(&a->ledger, &(struct ledger_options){
-                                           .services_max = a->options->engine.services_max,
+                                           .services_max = services_max(a),
                                            .idle_ns = a->options->engine.services_idle_ns,
                                            .hash_seed = a->options->engine.hash_seed,
                                            .interfaces = a->names,

@@ -180,6 +180,14 @@ struct outputs *outputs_close(struct outputs *o)
     return NULL;
 }
 
+void outputs_set_services_max(struct outputs *o, size_t services_max)
+{
+    for (size_t i = 0; i < o->statsd_count; i++)
+        statsd_set_services_max(o->statsd[i], services_max);
+    if (o->syslog)
+        syslog_sink_set_services_max(o->syslog, services_max);
+}
+
 void outputs_add(struct outputs *o, const struct report *r)
 {
     for (size_t i = 0; i < o->statsd_count; i++)

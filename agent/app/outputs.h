@@ -31,7 +31,7 @@ struct outputs_options {
     const struct settings_outputs *settings; /* borrowed */
     const char *const *interfaces;           /* their names, by the number in their reports */
     size_t interface_count;
-    uint32_t services_max; /* on each interface */
+    size_t services_max; /* that all engines together tell apart */
     uint64_t hash_seed;
     uint64_t idle_ns; /* after which a service is forgotten */
     outputs_due_fn *due;
@@ -43,6 +43,8 @@ int outputs_new(struct outputs **out, uv_loop_t *loop, const struct outputs_opti
 /* Stop where all is, and free it when the loop has run. NULL is fine. */
 struct outputs *outputs_close(struct outputs *o);
 AUTO_DEFINE(struct outputs, outputs_close)
+
+void outputs_set_services_max(struct outputs *o, size_t services_max);
 
 /* Owe what @r says moved. */
 void outputs_add(struct outputs *o, const struct report *r);

@@ -25,6 +25,13 @@ static size_t tables(const struct due *d)
     return d->options.per_interface ? d->options.interface_count : 1;
 }
 
+/* Of those that are not reserved. */
+static bool is_full(const struct due *d)
+{
+    size_t reserved = tables(d) * ARRAY_SIZE(reserved_names);
+    return HASH_COUNT(d->services) >= reserved + 2 * d->options.services_max;
+}
+
 static bool sends_ttfb(const struct due *d)
 {
     return metric_set_has(&d->options.metrics, METRIC_ttfb);
@@ -47,7 +54,7 @@ static struct due_service *find_or_add(struct due *d, unsigned interface,
     unsigned hash = (unsigned)XXH3_64bits_withSeed(&key, size, d->options.hash_seed);
     struct due_service *s = NULL;
     HASH_FIND_BYHASHVALUE(hh, d->services, &key, size, hash, s);
-    if (s || HASH_COUNT(d->services) >= d->services_max)
+    if (s || is_full(d))
         return s;
 
     s = new_service(d, &key);
@@ -77,7 +84,6 @@ int due_new(struct due **out, const struct due_options *options)
         return -ENOMEM;
 
     d->options = *options;
-    d->services_max = tables(d) * (options->services_max + ARRAY_SIZE(reserved_names));
     d->interfaces = calloc(options->interface_count, sizeof(*d->interfaces));
     if (!d->interfaces)
         return -ENOMEM;
@@ -91,6 +97,11 @@ int due_new(struct due **out, const struct due_options *options)
         return error;
     *out = TAKE(d);
     return 0;
+}
+
+void due_set_services_max(struct due *d, size_t services_max)
+{
+    d->options.services_max = services_max;
 }
 
 static void drop_service(struct due *d, struct due_service *s)
@@ -129,6 +140,14 @@ static void add_open(struct due_gauge *open, int64_t delta)
     open->value = below_zero ? 0 : open->value + (uint64_t)delta;
 }
 
+/* What the destination is not told of goes with what it is told. */
+static void forget_unsent(const struct due *d, struct due_service *s)
+{
+    struct due_record r = due_record_of_service(d, s);
+    if (!due_record_owes(&r))
+        s->values.counts = (struct service_counts){0};
+}
+
 static void add_service(struct due *d, const struct report *r, const struct report_service *from)
 {
     struct due_service *s = find_or_add(d, r->interface, &from->name);
@@ -137,7 +156,9 @@ static void add_service(struct due *d, const struct report *r, const struct repo
     } else {
         s = find_or_add(d, r->interface, &(struct service_name){SERVICE_OTHER});
         d->interfaces[r->interface].services_folded += from->delta.requests;
+        d->folded += from->delta.requests;
     }
+    forget_unsent(d, s);
     service_counts_add(&s->values.counts, &from->delta);
     if (sends_ttfb(d))
         add_ttfb(s->ttfb, &from->ttfb);
@@ -193,13 +214,21 @@ void due_expire(struct due *d, uint64_t now_ns)
 
 uint64_t due_bytes(const struct due *d)
 {
-    if (!metric_set_has(&d->options.metrics, METRIC_bytes))
-        return 0;
     uint64_t sum = 0;
-    for (const struct due_service *s = d->services; s; s = s->hh.next)
-        for (unsigned way = 0; way < ARRAY_SIZE(s->values.counts.direction); way++)
-            sum += s->values.counts.direction[way].bytes;
+    for (struct due_service *s = d->services; s; s = s->hh.next) {
+        struct due_record r = due_record_of_service(d, s);
+        const struct direction_counts *ways = s->values.counts.direction;
+        if (due_record_owes(&r))
+            sum += ways[DIRECTION_IN].bytes + ways[DIRECTION_OUT].bytes;
+    }
     return sum;
+}
+
+uint64_t due_take_folded(struct due *d)
+{
+    uint64_t folded = d->folded;
+    d->folded = 0;
+    return folded;
 }
 
 size_t due_service_count(const struct due *d)

@@ -12,9 +12,12 @@
  *     }
  *     due_settle(claims, claimed);
  *
- * A service is owed for each interface, or for all of them together. Past the
- * cap, or without memory, what a service moved goes to _other, and its requests
- * count as services_folded.
+ * A service is owed for each interface, or for all of them together. There is
+ * room for twice as many as the engines that report tell apart: those that they
+ * forgot since the last walk are owed, too. So what has a name there has one
+ * here, unless nobody takes what is due while ever new services come. Past that,
+ * or without memory, what a service moved goes to _other, and its requests count
+ * as services_folded.
  *
  * Units    as in metric.h; times in nanoseconds
  * Owns     its services
@@ -39,7 +42,7 @@ struct due_options {
     struct metric_set metrics; /* that are sent */
     bool per_interface;        /* services by interface, else over all of them */
     bool percentiles;          /* ttfb as its percentiles, else as its buckets */
-    uint32_t services_max;     /* on each interface */
+    size_t services_max;       /* see due_set_services_max() */
     uint64_t hash_seed;        /* random: the names come from the network */
     size_t interface_count;
     uint64_t idle_ns; /* after which due_expire() drops a service that is owed nothing */
@@ -51,6 +54,12 @@ int due_new(struct due **out, const struct due_options *options);
 struct due *due_free(struct due *d);
 AUTO_DEFINE(struct due, due_free)
 
+/**
+ * The engines that report tell @services_max services apart, all of them
+ * together, and for at least as long as it takes from one walk to the next.
+ */
+void due_set_services_max(struct due *d, size_t services_max);
+
 /* Owe what @r says moved. */
 void due_add(struct due *d, const struct report *r);
 
@@ -60,8 +69,14 @@ void due_set_agent(struct due *d, const struct agent_telemetry *t);
 /* Drop services that are owed nothing and idle at @now_ns. Ends walks and voids claims. */
 void due_expire(struct due *d, uint64_t now_ns);
 
-/* IP bytes of services (their metric bytes) that are owed; 0 if that is not sent. */
+/**
+ * IP bytes of services (their metric bytes) that are owed. If that is not sent:
+ * those of services since the last time that nothing of them was owed.
+ */
 uint64_t due_bytes(const struct due *d);
+
+/* How many requests there was no room for, since the last call. */
+uint64_t due_take_folded(struct due *d);
 
 /* How many services it holds, the three that the agent names itself included. */
 size_t due_service_count(const struct due *d);

@@ -73,6 +73,15 @@ static bool is_settled(const struct due_record *r, const struct due_series *s)
     }
 }
 
+bool due_record_owes(const struct due_record *r)
+{
+    for (size_t i = 0; i < r->sent->count; i++)
+        if (metrics[r->sent->series[i]->metric].form != METRIC_GAUGE &&
+            !is_settled(r, r->sent->series[i]))
+            return true;
+    return false;
+}
+
 bool due_record_is_settled(const struct due_record *r)
 {
     for (size_t i = 0; i < r->sent->count; i++)

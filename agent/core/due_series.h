@@ -80,7 +80,7 @@ struct due {
     struct agent_telemetry agent_seen;
     struct due_interface_values *interfaces;
     struct due_service *services; /* uthash by key */
-    size_t services_max;
+    uint64_t folded;              /* requests, not asked for yet */
 };
 
 /* What a walk looks at: the values of one service, one interface, or the agent. */
@@ -104,3 +104,6 @@ static inline struct due_gauge *due_gauge(const struct due_record *r, const stru
 
 /* Whether no line of @r would be shown, nor any if it stays as it is. */
 bool due_record_is_settled(const struct due_record *r);
+
+/* Whether there is more than gauges to show. */
+bool due_record_owes(const struct due_record *r);

@@ -138,6 +138,11 @@ struct statsd *statsd_close(struct statsd *s)
     return NULL;
 }
 
+void statsd_set_services_max(struct statsd *s, size_t services_max)
+{
+    due_set_services_max(s->due, services_max);
+}
+
 void statsd_add(struct statsd *s, const struct report *r)
 {
     due_add(s->due, r);
@@ -319,8 +324,17 @@ static void on_turn(uv_timer_t *timer)
     }
 }
 
+static void say_folded(struct statsd *s)
+{
+    uint64_t folded = due_take_folded(s->due);
+    if (folded)
+        log_warning("statsd %s: too many services are due: %llu requests went to " SERVICE_OTHER,
+                    s->name, (unsigned long long)folded);
+}
+
 void statsd_flush(struct statsd *s, uint64_t time_ns)
 {
+    say_folded(s);
     if (s->state != STATE_IDLE) {
         s->counts.flushes_late++;
         s->turn_bytes = MIN(2 * s->turn_bytes, (uint64_t)TURN_BYTES_MAX);

@@ -50,7 +50,7 @@ struct statsd_options {
     struct metric_set metrics;
     size_t datagram_bytes; /* DATAGRAM_BYTES_MIN to DATAGRAM_BYTES_MAX */
     uint64_t interval_ns;  /* between flushes */
-    uint32_t services_max; /* on each interface */
+    size_t services_max;   /* due_set_services_max() */
     uint64_t hash_seed;
     uint64_t idle_ns;              /* after which a service is forgotten */
     const char *const *interfaces; /* their names, by the number in their reports; copied */
@@ -65,6 +65,8 @@ int statsd_new(struct statsd **out, uv_loop_t *loop, const struct statsd_options
 /* Stop where it is, and free all when the loop has run. NULL is fine. */
 struct statsd *statsd_close(struct statsd *s);
 AUTO_DEFINE(struct statsd, statsd_close)
+
+void statsd_set_services_max(struct statsd *s, size_t services_max);
 
 /* Owe what @r says moved, and what @t has more than at the last call. */
 void statsd_add(struct statsd *s, const struct report *r);

@@ -407,6 +407,11 @@ struct syslog_sink *syslog_sink_close(struct syslog_sink *s)
     return NULL;
 }
 
+void syslog_sink_set_services_max(struct syslog_sink *s, size_t services_max)
+{
+    due_set_services_max(s->due, services_max);
+}
+
 void syslog_sink_add(struct syslog_sink *s, const struct report *r)
 {
     due_add(s->due, r);
@@ -417,8 +422,17 @@ void syslog_sink_set_agent(struct syslog_sink *s, const struct agent_telemetry *
     due_set_agent(s->due, t);
 }
 
+static void say_folded(struct syslog_sink *s)
+{
+    uint64_t folded = due_take_folded(s->due);
+    if (folded)
+        log_warning("syslog: too many services are due: %llu requests went to " SERVICE_OTHER,
+                    (unsigned long long)folded);
+}
+
 void syslog_sink_flush(struct syslog_sink *s, uint64_t time_ns)
 {
+    say_folded(s);
     s->time_ns = time_ns;
     s->again = true;
     s->counts.flushes_late += s->walking;

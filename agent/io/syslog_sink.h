@@ -37,7 +37,7 @@ struct syslog_sink_options {
     const char *tag;           /* NULL: SYSLOG_TAG */
     const char *sd_id;         /* NULL: SYSLOG_SD_ID; else syslog_sd_id_is_valid() */
     struct metric_set metrics; /* none: those sent by default, and ttfb */
-    uint32_t services_max;     /* on each interface */
+    size_t services_max;       /* due_set_services_max() */
     uint64_t hash_seed;
     uint64_t idle_ns;              /* after which a service is forgotten */
     const char *const *interfaces; /* their names, by the number in their reports; copied */
@@ -54,6 +54,8 @@ int syslog_sink_new(struct syslog_sink **out, uv_loop_t *loop,
 /* Stop where it is, and free all when the loop has run. NULL is fine. */
 struct syslog_sink *syslog_sink_close(struct syslog_sink *s);
 AUTO_DEFINE(struct syslog_sink, syslog_sink_close)
+
+void syslog_sink_set_services_max(struct syslog_sink *s, size_t services_max);
 
 /* Owe what @r says moved, and what @t has more than at the last call. */
 void syslog_sink_add(struct syslog_sink *s, const struct report *r);

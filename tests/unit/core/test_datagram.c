@@ -65,7 +65,7 @@ static void trial_begin(struct trial *t, enum statsd_dialect dialect, size_t dat
     struct due_options due = {
         .per_interface = dialect == STATSD_DATADOG,
         .percentiles = dialect == STATSD_GRAPHITE,
-        .services_max = SERVICES,
+        .services_max = (size_t)INTERFACES * SERVICES,
         .hash_seed = 42,
         .interface_count = INTERFACES,
         .idle_ns = 1,

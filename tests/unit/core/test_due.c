@@ -237,7 +237,7 @@ static void only_chosen_metrics_are_shown(void **state)
     owe(d, &r);
     assert_string_equal(services(d), "yo@1 requests=2");
     assert_string_equal(others(d), "-@1 agent.sessions=4");
-    assert_int_equal(due_bytes(d), 0);
+    assert_int_equal(due_bytes(d), 9);
 }
 
 static void amount_beyond_2_to_the_53_is_split(void **state)
@@ -336,25 +336,23 @@ static void connections_opened_past_the_cap_are_not_closed_below_zero(void **sta
 {
     (void)state;
     struct due_options o = all_metrics();
-    o.per_interface = false;
-    o.services_max = 1;
+    o.services_max = 0;
     AUTO(due_free) struct due *d = make_due(&o);
-    owe_bytes(d, 0, "first", 1);
     struct one r = one(0, "second");
     r.service.open_delta = 5;
     owe(d, &r);
-    assert_string_equal(accept_services(d), "first bytes.in=1");
-    due_expire(d, 1000);
+    assert_string_equal(accept_services(d), "");
+    due_set_services_max(d, 1);
 
     r.service.open_delta = 1;
     owe(d, &r);
-    assert_string_equal(services(d), "second open=1");
+    assert_string_equal(services(d), "second@0 open=1");
     r.service.open_delta = -6;
     owe(d, &r);
     assert_string_equal(services(d), "");
     r.service.open_delta = 2;
     owe(d, &r);
-    assert_string_equal(services(d), "second open=2");
+    assert_string_equal(services(d), "second@0 open=2");
 }
 
 static void timing_is_shown_by_bucket(void **state)
@@ -426,6 +424,8 @@ static void service_past_the_cap_goes_to_other(void **state)
     o.services_max = 1;
     AUTO(due_free) struct due *d = make_due(&o);
     owe_bytes(d, 0, "first", 1);
+    owe_bytes(d, 1, "forgotten", 8);
+    assert_int_equal(due_take_folded(d), 0);
     struct one r = one(1, "second");
     r.service.delta.direction[DIRECTION_IN].bytes = 2;
     r.service.delta.requests = 7;
@@ -433,10 +433,67 @@ static void service_past_the_cap_goes_to_other(void **state)
     owe(d, &r);
     owe_bytes(d, 0, "_unknown", 4);
     assert_string_equal(services(d), "_unknown bytes.in=4, _other bytes.in=2, _other requests=7, "
-                                     "first bytes.in=1");
-    assert_string_equal(others(d), "-@0 agent.service_bytes=5, -@1 agent.service_bytes=2, "
+                                     "first bytes.in=1, forgotten bytes.in=8");
+    assert_string_equal(others(d), "-@0 agent.service_bytes=5, -@1 agent.service_bytes=10, "
                                    "-@1 agent.services_folded=7");
-    assert_int_equal(due_service_count(d), 4);
+    assert_int_equal(due_service_count(d), 5);
+    assert_int_equal(due_take_folded(d), 7);
+    assert_int_equal(due_take_folded(d), 0);
+}
+
+/* What an engine of at most @services_max services would report if those of the
+ * last report are forgotten after each. */
+static void owe_all_anew(struct due *d, unsigned interface, unsigned round, unsigned services_max)
+{
+    for (unsigned i = 0; i < services_max; i++) {
+        struct one r = one(interface, "");
+        r.report.time_ns = round * 200ull;
+        snprintf(r.service.name.text, sizeof(r.service.name.text), "r%ui%us%u", round, interface,
+                 i);
+        r.service.delta.requests = 1;
+        owe(d, &r);
+    }
+}
+
+static void services_that_engines_name_are_never_folded_while_all_is_taken(void **state)
+{
+    (void)state;
+    enum { EACH = 5 };
+    for (int per_interface = 0; per_interface < 2; per_interface++) {
+        struct due_options o = all_metrics();
+        o.per_interface = per_interface;
+        o.services_max = INTERFACES * EACH;
+        AUTO(due_free) struct due *d = make_due(&o);
+        for (unsigned round = 1; round < 20; round++) {
+            due_expire(d, round * 200ull - 150); /* not yet those of the round before */
+            for (unsigned i = 0; i < INTERFACES; i++)
+                owe_all_anew(d, i, round, EACH);
+            assert_null(strstr(accept_services(d), SERVICE_OTHER));
+        }
+        assert_int_equal(due_take_folded(d), 0);
+    }
+}
+
+static void bytes_are_owed_whatever_is_sent(void **state)
+{
+    (void)state;
+    struct due_options o = all_metrics();
+    o.metrics = (struct metric_set){0};
+    metric_set_add(&o.metrics, METRIC_requests);
+    metric_set_add(&o.metrics, METRIC_open);
+    AUTO(due_free) struct due *d = make_due(&o);
+    struct one r = one(0, "yo");
+    r.service.delta.requests = 1;
+    r.service.delta.direction[DIRECTION_IN].bytes = 100;
+    r.service.delta.direction[DIRECTION_OUT].bytes = 36;
+    r.service.open_delta = 1;
+    owe(d, &r);
+    owe(d, &r);
+    assert_int_equal(due_bytes(d), 272);
+    accept_services(d);
+    assert_int_equal(due_bytes(d), 0);
+    owe(d, &r);
+    assert_int_equal(due_bytes(d), 136);
 }
 
 static void idle_service_that_is_owed_nothing_is_dropped(void **state)
@@ -517,6 +574,8 @@ int main(void)
         cmocka_unit_test(percentiles_of_one_sample_are_that_sample),
         cmocka_unit_test(samples_do_not_wrap),
         cmocka_unit_test(service_past_the_cap_goes_to_other),
+        cmocka_unit_test(services_that_engines_name_are_never_folded_while_all_is_taken),
+        cmocka_unit_test(bytes_are_owed_whatever_is_sent),
         cmocka_unit_test(idle_service_that_is_owed_nothing_is_dropped),
         cmocka_unit_test(dropped_services_make_room),
         cmocka_unit_test(counters_of_the_agent_are_owed_as_differences),
