@@ -9,18 +9,12 @@
 
 #include <stdint.h>
 
+#include "app/interfaces.h"
 #include "app/settings_outputs.h"
-#include "app/watch_list.h"
-#include "core/engine.h"
 #include "io/console.h"
 
 struct agent_options {
-    const struct watch_list *interfaces;
-    struct engine_options
-        engine;          /* for each of them; its number, ports and observer are not read */
-    uint32_t ring_bytes; /* for each worker of them, 0: by their number */
-    bool offload;        /* let the kernel keep what need not be seen */
-    unsigned workers;    /* threads; more, if an interface wants more */
+    struct interfaces_wish wish; /* its list is taken over */
     enum console_form form;
     uint64_t interval_ns;
     const struct settings_outputs *outputs;

@@ -1,27 +1,24 @@
 #include "app/crew.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "app/worker.h"
 
 struct crew {
-    struct inbox *inbox;
-    size_t watched;
-    size_t count;     /* of workers there are */
-    size_t count_max; /* a worker is made for the first interface whose turn it has */
-    struct worker *workers[];
+    size_t count;
+    struct {
+        struct worker *worker;
+        size_t watches;
+    } at[CREW_MAX];
 };
 
-int crew_new(struct crew **out, struct inbox *inbox, unsigned workers)
+int crew_new(struct crew **out)
 {
-    struct crew *c = calloc(1, sizeof(*c) + workers * sizeof(c->workers[0]));
-    if (!c)
-        return -ENOMEM;
-    c->inbox = inbox;
-    c->count_max = workers;
-    *out = c;
-    return 0;
+    *out = calloc(1, sizeof(**out));
+    return *out ? 0 : -ENOMEM;
 }
 
 struct crew *crew_free(struct crew *c)
@@ -29,45 +26,52 @@ struct crew *crew_free(struct crew *c)
     if (!c)
         return NULL;
     for (size_t i = 0; i < c->count; i++)
-        worker_free(c->workers[i]);
+        worker_free(c->at[i].worker);
     free(c);
     return NULL;
 }
 
-int crew_watch(struct crew *c, const struct watch_options *options)
+int crew_grow(struct crew *c, size_t workers)
 {
-    size_t turn = c->watched % c->count_max;
-    if (turn == c->count) {
-        int error = worker_new(&c->workers[turn], c->inbox);
-        if (error < 0)
-            return error;
-        c->count++;
-    }
-    int error = worker_watch(c->workers[turn], options);
-    if (error < 0)
-        return error;
-    c->watched++;
-    return 0;
-}
-
-int crew_start(struct crew *c)
-{
-    for (size_t i = 0; i < c->count; i++) {
-        int error = worker_start(c->workers[i]);
+    assert(workers <= CREW_MAX);
+    for (; c->count < workers; c->count++) {
+        int error = worker_new(&c->at[c->count].worker);
         if (error < 0)
             return error;
     }
     return 0;
 }
 
-void crew_flush(struct crew *c)
+/* Of those that are not @busy. */
+static unsigned find_idlest(const struct crew *c, const bool busy[])
 {
-    for (size_t i = 0; i < c->count; i++)
-        worker_flush(c->workers[i]);
+    unsigned found = CREW_MAX;
+    for (unsigned i = 0; i < c->count; i++)
+        if (!busy[i] && (found == CREW_MAX || c->at[i].watches < c->at[found].watches))
+            found = i;
+    assert(found < CREW_MAX);
+    return found;
 }
 
-void crew_stop(struct crew *c)
+void crew_take(struct crew *c, struct watch *const shares[], size_t count, unsigned workers[])
+{
+    bool busy[CREW_MAX] = {false};
+    for (size_t i = 0; i < count; i++) {
+        unsigned n = find_idlest(c, busy);
+        busy[n] = true;
+        c->at[n].watches++;
+        workers[i] = n;
+        worker_take(c->at[n].worker, shares[i]);
+    }
+}
+
+void crew_drop(struct crew *c, unsigned worker)
+{
+    c->at[worker].watches--;
+}
+
+void crew_wake(struct crew *c)
 {
     for (size_t i = 0; i < c->count; i++)
-        worker_stop(c->workers[i]);
+        worker_wake(c->at[i].worker);
 }

@@ -1,32 +1,39 @@
 /*
- * All workers, as one: the interfaces are spread over them in turn, and so are the
- * shares of one interface: no two of them have the same worker, if there are as
- * many workers.
+ * All workers, as one: watches are spread over them.
  *
  * Owns     the workers
  * Threads  the main thread
  */
 #pragma once
 
-#include "app/inbox.h"
+#include <stddef.h>
+
 #include "app/watch.h"
 #include "base/macros.h"
 
+enum { CREW_MAX = 64 };
+
 struct crew;
 
-/* @inbox takes the answers. It outlives the crew. */
-int crew_new(struct crew **out, struct inbox *inbox, unsigned workers);
+int crew_new(struct crew **out);
 
 /* End all threads, taking nothing more in, and free all. */
 struct crew *crew_free(struct crew *c);
 AUTO_DEFINE(struct crew, crew_free)
 
-/* Watch another interface, or share of one, before crew_start(). Returns what watch_open() does. */
-int crew_watch(struct crew *c, const struct watch_options *options);
+/* Have at least @workers, CREW_MAX at most. Returns -errno. */
+int crew_grow(struct crew *c, size_t workers);
 
-/* After a failure some may run: crew_free() ends them. */
-int crew_start(struct crew *c);
+/**
+ * Hand the @count shares of an interface over, each to another worker: those that
+ * have least to do. There are so many workers.
+ *
+ * @workers gets the number of each share's worker, for crew_drop().
+ */
+void crew_take(struct crew *c, struct watch *const shares[], size_t count, unsigned workers[]);
 
-/* The questions of worker.h, to all. */
-void crew_flush(struct crew *c);
-void crew_stop(struct crew *c);
+/* A watch of @worker has ended. */
+void crew_drop(struct crew *c, unsigned worker);
+
+/* Have all watches do what they were asked for. */
+void crew_wake(struct crew *c);

@@ -4,19 +4,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct slot {
-    bool answered;
-    struct report *report;
-    int gone;
-};
+#include "core/table.h"
 
 struct inbox {
     uv_async_t async;
     uv_mutex_t mutex;
     inbox_news_fn *news;
     void *context;
-    unsigned count;
-    struct slot slots[]; /* under the mutex */
+    struct inbox_slot *queue; /* under the mutex, as are the slots */
 };
 
 static void on_async(uv_async_t *handle)
@@ -25,15 +20,13 @@ static void on_async(uv_async_t *handle)
     i->news(i->context);
 }
 
-int inbox_new(struct inbox **out, uv_loop_t *loop, unsigned interfaces, inbox_news_fn *news,
-              void *context)
+int inbox_new(struct inbox **out, uv_loop_t *loop, inbox_news_fn *news, void *context)
 {
-    struct inbox *i = calloc(1, sizeof(*i) + interfaces * sizeof(i->slots[0]));
+    struct inbox *i = calloc(1, sizeof(*i));
     if (!i)
         return -ENOMEM;
     i->news = news;
     i->context = context;
-    i->count = interfaces;
 
     int error = uv_mutex_init(&i->mutex);
     if (error < 0) {
@@ -53,8 +46,6 @@ int inbox_new(struct inbox **out, uv_loop_t *loop, unsigned interfaces, inbox_ne
 static void on_closed(uv_handle_t *handle)
 {
     struct inbox *i = CONTAINER_OF(handle, struct inbox, async);
-    for (unsigned n = 0; n < i->count; n++)
-        report_free(i->slots[n].report);
     uv_mutex_destroy(&i->mutex);
     free(i);
 }
@@ -66,48 +57,79 @@ struct inbox *inbox_close(struct inbox *i)
     return NULL;
 }
 
-void inbox_answer(struct inbox *i, unsigned interface, struct report *report)
+void inbox_slot_init(struct inbox_slot *s, struct inbox *i, void *owner)
 {
-    uv_mutex_lock(&i->mutex);
-    struct slot *s = &i->slots[interface];
-    assert(!s->answered);
-    s->answered = true;
-    s->report = report;
-    uv_mutex_unlock(&i->mutex);
-    inbox_wake(i);
+    *s = (struct inbox_slot){.inbox = i, .owner = owner};
 }
 
-void inbox_gone(struct inbox *i, unsigned interface, int error)
+void inbox_slot_deinit(struct inbox_slot *s)
 {
-    uv_mutex_lock(&i->mutex);
-    i->slots[interface].gone = error;
-    uv_mutex_unlock(&i->mutex);
-    inbox_wake(i);
+    uv_mutex_lock(&s->inbox->mutex);
+    if (s->queued)
+        DL_DELETE(s->inbox->queue, s);
+    uv_mutex_unlock(&s->inbox->mutex);
+    report_free(s->news.report);
+    report_free(s->news.last);
 }
 
-void inbox_wake(struct inbox *i)
+/* Until put(), what is told of @s can be changed. */
+static struct inbox_news *get(struct inbox_slot *s)
 {
+    uv_mutex_lock(&s->inbox->mutex);
+    return &s->news;
+}
+
+/* The slot may go as soon as its news can be taken: the inbox stays. */
+static void put(struct inbox_slot *s)
+{
+    struct inbox *i = s->inbox;
+    if (!s->queued)
+        DL_APPEND(i->queue, s);
+    s->queued = true;
+    uv_mutex_unlock(&i->mutex);
     uv_async_send(&i->async);
 }
 
-bool inbox_take(struct inbox *i, unsigned interface, struct report **report)
+void inbox_answer(struct inbox_slot *s, struct report *report)
 {
-    uv_mutex_lock(&i->mutex);
-    struct slot *s = &i->slots[interface];
-    bool answered = s->answered;
-    if (answered) {
-        *report = TAKE(s->report);
-        s->answered = false;
-    }
-    uv_mutex_unlock(&i->mutex);
-    return answered;
+    struct inbox_news *n = get(s);
+    assert(!n->answered);
+    n->answered = true;
+    n->report = report;
+    put(s);
 }
 
-int inbox_take_gone(struct inbox *i, unsigned interface)
+void inbox_fail(struct inbox_slot *s, int error)
+{
+    get(s)->error = error;
+    put(s);
+}
+
+void inbox_stopped(struct inbox_slot *s)
+{
+    get(s)->stopped = true;
+    put(s);
+}
+
+void inbox_end(struct inbox_slot *s, struct report *last)
+{
+    struct inbox_news *n = get(s);
+    n->ended = true;
+    n->last = last;
+    put(s);
+}
+
+bool inbox_take(struct inbox *i, struct inbox_news *news)
 {
     uv_mutex_lock(&i->mutex);
-    int gone = i->slots[interface].gone;
-    i->slots[interface].gone = 0;
+    struct inbox_slot *s = i->queue;
+    if (s) {
+        DL_DELETE(i->queue, s);
+        s->queued = false;
+        *news = s->news;
+        news->owner = s->owner;
+        s->news = (struct inbox_news){0};
+    }
     uv_mutex_unlock(&i->mutex);
-    return gone;
+    return s;
 }

@@ -66,6 +66,26 @@ static int init_engine(struct engine_options *e, const struct settings *s)
     return -EIO;
 }
 
+static int make_list(struct watch_list **out, const struct options *o, const struct settings *s)
+{
+    int error = watch_list_new(out, o->interfaces, o->interface_count, s);
+    if (error < 0)
+        log_error("can't list the interfaces: %s", strerror(-error));
+    return error;
+}
+
+/* Of a file, those of the interface that -i says it is from. */
+static int choose_ports(struct engine_options *e, const struct options *o, const struct settings *s)
+{
+    if (o->interface_count == 0)
+        return 0;
+    AUTO(watch_list_free) struct watch_list *list = NULL;
+    int error = make_list(&list, o, s);
+    if (error == 0)
+        e->ports = watch_list_find(list, o->interfaces[0])->ports;
+    return error;
+}
+
 static const char *file_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -84,32 +104,25 @@ static int run_replay(const struct options *o, const struct settings *s)
     };
     if (init_engine(&replay.engine, s) < 0)
         return EXIT_FAILURE;
-    if (o->interface_count)
-        replay.engine.ports = *watch_list_ports(s, interface);
-    return replay_run(&replay);
+    return choose_ports(&replay.engine, o, s) < 0 ? EXIT_FAILURE : replay_run(&replay);
 }
 
 static int run_agent(const struct options *o, const struct settings *s)
 {
-    AUTO(watch_list_free) struct watch_list *interfaces = NULL;
-    int error = watch_list_new(&interfaces, o->interfaces, o->interface_count, s);
-    if (error < 0) {
-        log_error("can't list the interfaces: %s", strerror(-error));
-        return EXIT_FAILURE;
-    }
     enum console_form form = choose_form(o, s);
     struct agent_options agent = {
-        .interfaces = interfaces,
-        .ring_bytes = s->ring_bytes,
-        .offload = s->offload && form != CONSOLE_EVENTS && form != CONSOLE_TRANSACTIONS,
-        .workers = s->workers,
+        .wish.ring_bytes = s->ring_bytes,
+        .wish.offload = s->offload && form != CONSOLE_EVENTS && form != CONSOLE_TRANSACTIONS,
+        .wish.workers = s->workers,
         .form = form,
         .interval_ns = choose_interval_ns(o, form),
         .outputs = &s->outputs,
     };
-    if (init_engine(&agent.engine, s) < 0)
+    if (init_engine(&agent.wish.engine, s) < 0)
         return EXIT_FAILURE;
-    agent.engine.services_idle_ns = s->services_idle_ns;
+    agent.wish.engine.services_idle_ns = s->services_idle_ns;
+    if (make_list(&agent.wish.list, o, s) < 0)
+        return EXIT_FAILURE;
     return agent_run(&agent);
 }
 

@@ -74,8 +74,6 @@ static int open_destination(struct outputs *o, uv_loop_t *loop,
                                .services_max = options->services_max,
                                .hash_seed = options->hash_seed,
                                .idle_ns = options->idle_ns,
-                               .interfaces = options->interfaces,
-                               .interface_count = options->interface_count,
                            });
     if (error == 0)
         o->statsd_count++;
@@ -118,8 +116,6 @@ static int open_syslog(struct outputs *o, uv_loop_t *loop, const struct outputs_
                                     .services_max = options->services_max,
                                     .hash_seed = options->hash_seed,
                                     .idle_ns = options->idle_ns,
-                                    .interfaces = options->interfaces,
-                                    .interface_count = options->interface_count,
                                 });
     if (error < 0)
         return error;

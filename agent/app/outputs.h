@@ -29,9 +29,7 @@ typedef void outputs_due_fn(void *context);
 
 struct outputs_options {
     const struct settings_outputs *settings; /* borrowed */
-    const char *const *interfaces;           /* their names, by the number in their reports */
-    size_t interface_count;
-    size_t services_max; /* that all engines together tell apart */
+    size_t services_max;                     /* that all engines together tell apart */
     uint64_t hash_seed;
     uint64_t idle_ns; /* after which a service is forgotten */
     outputs_due_fn *due;

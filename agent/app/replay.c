@@ -167,7 +167,7 @@ static void show_totals(struct replay *r)
 static int allocate(struct replay *r)
 {
     struct engine_options engine = r->options->engine;
-    engine.interface = 0;
+    engine.interface = r->options->interface;
     engine.observer = reporter_observer(&r->reporter, r->options->form);
     engine.linger_ns = engine.session_timeout_ns;                       /* a file has no hurry */
     engine.observer.patient = r->options->form == CONSOLE_TRANSACTIONS; /* no one waits for them */
@@ -177,8 +177,6 @@ static int allocate(struct replay *r)
     error = ledger_new(&r->ledger, &(struct ledger_options){
                                        .services_max = engine.services_max,
                                        .hash_seed = engine.hash_seed,
-                                       .interfaces = &r->options->interface,
-                                       .interface_count = 1,
                                    });
     if (error < 0)
         return error;

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "io/netif.h"
@@ -11,16 +13,38 @@
 /* Of one turn of the loop: a question must not wait long behind a busy ring. */
 enum { BLOCKS_PER_TURN = 4 };
 
+enum order { ORDER_ANSWER = 1, ORDER_LEAVE = 2 };
+
 struct watch {
-    uv_poll_t poll;
-    struct inbox *inbox;
+    char name[IF_NAMESIZE];
+    bool follows; /* another watch says what happens to the interface */
+    struct inbox_slot *slot;
+    _Atomic unsigned orders; /* enum order, not followed yet */
     struct capture *capture;
     struct engine *engine;
-    struct netif netif; /* as it was found */
-    unsigned number;
-    bool follows; /* another watch says what happens to the interface */
-    bool gone;
+
+    uv_poll_t poll;
+    bool polls; /* it is a handle */
+    uv_timer_t settled;
+    unsigned open_handles;
+    watch_ended_fn *ended;
+    void *context;
+
+    bool failed; /* nothing comes from it any more */
+    bool leaving;
+    bool closing;
+    struct report *last;
 };
+
+/* Packets carry this clock's time. */
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* --- what the capture hands over --------------------------------------------------- */
 
 static void take_frame(void *context, const struct frame *f)
 {
@@ -56,11 +80,12 @@ static struct capture_taker taker_of(struct watch *w)
 /* Nothing comes from it any more; what it counted so far stays due. */
 static void give_up(struct watch *w, int error)
 {
-    if (w->gone)
+    if (w->failed)
         return;
-    w->gone = true;
-    uv_poll_stop(&w->poll);
-    inbox_gone(w->inbox, w->number, error);
+    w->failed = true;
+    if (w->polls)
+        uv_poll_stop(&w->poll);
+    inbox_fail(w->slot, error);
 }
 
 static void settle(struct watch *w)
@@ -76,10 +101,11 @@ static void settle(struct watch *w)
     engine_untracked(w->engine, untracked_bytes);
 }
 
-static void warn_down(const struct watch *w)
+/* An interface that is removed goes down, too: the main thread says what becomes of it. */
+static void note_down(const struct watch *w)
 {
-    if (!w->follows)
-        log_warning("%s is down: waiting for it to come up", w->netif.name);
+    if (!w->follows && if_nametoindex(w->name))
+        log_warning("%s is down: waiting for it to come up", w->name);
 }
 
 static void take_in(struct watch *w)
@@ -87,66 +113,39 @@ static void take_in(struct watch *w)
     const struct capture_taker taker = taker_of(w);
     int blocks = capture_read(w->capture, BLOCKS_PER_TURN, &taker);
     if (blocks == -ENETDOWN)
-        warn_down(w);
+        note_down(w);
     else if (blocks < 0)
         give_up(w, blocks);
     settle(w);
 }
 
-static void on_poll(uv_poll_t *handle, int status, int events);
-
-static int listen_to(struct watch *w)
+/* Without it a long download would show up when its last packet is delivered. */
+static void collect(struct watch *w)
 {
-    return uv_poll_start(&w->poll, UV_READABLE, on_poll);
+    const struct capture_taker taker = taker_of(w);
+    const struct capture_flows flows = {is_known, forget};
+    int error = capture_collect(w->capture, &taker, &flows);
+    if (error < 0)
+        log_warning("%s: what the kernel kept could not be read: %s", w->name, strerror(-error));
 }
 
-static void on_poll(uv_poll_t *handle, int status, int events)
-{
-    (void)events;
-    struct watch *w = CONTAINER_OF(handle, struct watch, poll);
-    take_in(w);
-    /* libuv stops at POLLERR, which is how an interface that goes down shows. */
-    if (status < 0 && !w->gone && listen_to(w) < 0)
-        give_up(w, status);
-}
+/* --- before it begins -------------------------------------------------------------- */
 
-static void free_parts(struct watch *w)
+int watch_open(struct watch **out, const struct watch_options *options)
 {
-    capture_close(w->capture);
-    engine_free(w->engine);
-    free(w);
-}
-
-static void on_closed(uv_handle_t *handle)
-{
-    free_parts(CONTAINER_OF(handle, struct watch, poll));
-}
-
-static struct watch *free_unborn(struct watch *w)
-{
-    if (w)
-        free_parts(w);
-    return NULL;
-}
-AUTO_DEFINE(struct watch, free_unborn)
-
-int watch_open(struct watch **out, uv_loop_t *loop, struct inbox *inbox,
-               const struct watch_options *options)
-{
-    AUTO(free_unborn) struct watch *w = calloc(1, sizeof(*w));
+    if (strlen(options->interface) >= IF_NAMESIZE)
+        return -ENODEV;
+    AUTO(watch_free) struct watch *w = calloc(1, sizeof(*w));
     if (!w)
         return -ENOMEM;
-    w->inbox = inbox;
-    w->number = options->engine.interface;
+    strcpy(w->name, options->interface);
+    w->slot = options->slot;
     w->follows = options->group && options->group->members > 0;
 
-    int error = netif_find(&w->netif, options->interface);
-    if (error < 0)
-        return error;
     struct engine_options engine = options->engine;
     if (options->offload)
         engine.offload = (struct engine_offload){.context = w, .order = order};
-    error = engine_new(&w->engine, &engine);
+    int error = engine_new(&w->engine, &engine);
     if (error < 0)
         return error;
     error = capture_open(&w->capture, &(struct capture_options){
@@ -158,23 +157,23 @@ int watch_open(struct watch **out, uv_loop_t *loop, struct inbox *inbox,
                                       });
     if (error < 0)
         return error;
-
-    error = uv_poll_init(loop, &w->poll, capture_fd(w->capture));
-    if (error < 0)
-        return error;
-    /* From here on the handle is the loop's, and goes only through its close callback. */
-    AUTO(watch_close) struct watch *watched = TAKE(w);
-    error = listen_to(watched);
-    if (error < 0)
-        return error;
-
-    *out = TAKE(watched);
+    *out = TAKE(w);
     return 0;
 }
 
 int watch_start(struct watch *w)
 {
     return capture_start(w->capture);
+}
+
+struct watch *watch_free(struct watch *w)
+{
+    if (!w)
+        return NULL;
+    capture_close(w->capture);
+    engine_free(w->engine);
+    free(w);
+    return NULL;
 }
 
 static void list_interfaces(struct text *t)
@@ -202,61 +201,129 @@ void watch_describe_error(struct text *t, const char *interface, int error)
     }
 }
 
-struct watch *watch_close(struct watch *w)
+void watch_ask(struct watch *w)
 {
-    if (w)
-        uv_close((uv_handle_t *)&w->poll, on_closed);
-    return NULL;
+    atomic_fetch_or(&w->orders, ORDER_ANSWER);
 }
 
-void watch_tick(struct watch *w, uint64_t now_ns)
+void watch_dismiss(struct watch *w)
 {
-    /* An interface that is removed says that it went down, and no more. */
-    char name[IF_NAMESIZE];
-    if (!w->gone && !if_indextoname((unsigned)w->netif.index, name) && errno == ENXIO)
-        give_up(w, -ENODEV);
-    engine_expire(w->engine, now_ns);
+    atomic_fetch_or(&w->orders, ORDER_LEAVE);
 }
 
-static void answer(struct watch *w, uint64_t now_ns)
+/* --- in its worker's thread -------------------------------------------------------- */
+
+static void on_poll(uv_poll_t *handle, int status, int events);
+
+static int listen_to(struct watch *w)
 {
-    inbox_answer(w->inbox, w->number, engine_report(w->engine, now_ns));
+    return uv_poll_start(&w->poll, UV_READABLE, on_poll);
 }
 
-/* Without it a long download would show up when its last packet is delivered. */
-static void collect(struct watch *w)
+static void on_poll(uv_poll_t *handle, int status, int events)
 {
-    const struct capture_taker taker = taker_of(w);
-    const struct capture_flows flows = {is_known, forget};
-    int error = capture_collect(w->capture, &taker, &flows);
-    if (error < 0)
-        log_warning("%s: what the kernel kept could not be read: %s", w->netif.name,
-                    strerror(-error));
-}
-
-void watch_flush(struct watch *w, uint64_t now_ns)
-{
+    (void)events;
+    struct watch *w = CONTAINER_OF(handle, struct watch, poll);
     take_in(w);
-    collect(w);
-    settle(w);
-    answer(w, now_ns);
+    /* libuv stops at POLLERR, which is how an interface that goes down shows. */
+    if (status < 0 && !w->failed && listen_to(w) < 0)
+        give_up(w, status);
 }
 
-void watch_stop(struct watch *w)
+void watch_begin(struct watch *w, uv_loop_t *loop, watch_ended_fn *ended, void *context)
 {
-    int error = capture_stop(w->capture);
+    w->ended = ended;
+    w->context = context;
+    uv_timer_init(loop, &w->settled);
+    w->open_handles = 1;
+    int error = uv_poll_init(loop, &w->poll, capture_fd(w->capture));
+    if (error == 0) {
+        w->polls = true;
+        w->open_handles++;
+        error = listen_to(w);
+    }
     if (error < 0)
         give_up(w, error);
 }
 
-void watch_finish(struct watch *w, uint64_t now_ns)
+static void finish_close(struct watch *w)
 {
+    if (--w->open_handles > 0)
+        return;
+    w->ended(w->context, w);
+    w->capture = capture_close(w->capture);
+    w->engine = engine_free(w->engine);
+    inbox_end(w->slot, TAKE(w->last));
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    finish_close(CONTAINER_OF((uv_poll_t *)handle, struct watch, poll));
+}
+
+static void on_settled_closed(uv_handle_t *handle)
+{
+    finish_close(CONTAINER_OF((uv_timer_t *)handle, struct watch, settled));
+}
+
+void watch_abandon(struct watch *w)
+{
+    if (w->closing)
+        return;
+    w->closing = true;
+    uv_close((uv_handle_t *)&w->settled, on_settled_closed);
+    if (w->polls)
+        uv_close((uv_handle_t *)&w->poll, on_poll_closed);
+}
+
+/* What came before it left is in the ring now. */
+static void on_settled(uv_timer_t *timer)
+{
+    struct watch *w = CONTAINER_OF(timer, struct watch, settled);
     const struct capture_taker taker = taker_of(w);
     int error = capture_drain(w->capture, &taker);
     if (error < 0)
-        log_warning("%s: its last packets could not be read: %s", w->netif.name, strerror(-error));
+        log_warning("%s: its last packets could not be read: %s", w->name, strerror(-error));
     collect(w);
     settle(w);
     engine_finish(w->engine);
-    answer(w, now_ns);
+    w->last = engine_report(w->engine, now_ns());
+    watch_abandon(w);
+}
+
+static void leave(struct watch *w)
+{
+    if (w->leaving)
+        return;
+    w->leaving = true;
+    int error = capture_stop(w->capture);
+    if (error < 0)
+        give_up(w, error);
+    inbox_stopped(w->slot);
+    uv_update_time(w->settled.loop);
+    uv_timer_start(&w->settled, on_settled, CAPTURE_SETTLE_MS, 0);
+}
+
+static void answer(struct watch *w)
+{
+    take_in(w);
+    collect(w);
+    settle(w);
+    inbox_answer(w->slot, engine_report(w->engine, now_ns()));
+}
+
+void watch_obey(struct watch *w)
+{
+    unsigned orders = atomic_exchange(&w->orders, 0);
+    if (w->closing)
+        return;
+    if (orders & ORDER_ANSWER)
+        answer(w);
+    if (orders & ORDER_LEAVE)
+        leave(w);
+}
+
+void watch_tick(struct watch *w)
+{
+    engine_expire(w->engine, now_ns());
 }

@@ -1,11 +1,15 @@
 /*
  * An interface that is watched, or a share of one: its capture, its engine, and
- * the handle that ties them to a worker's loop.
+ * the handles that tie them to a worker's loop.
  *
- * Units    bytes, nanoseconds since the epoch
- * Owns     all three
- * Threads  one at a time: made before the worker's thread starts, then that
- *          thread's until watch_close()
+ * It is opened by the main thread, which has the rights for that, and then lives
+ * in a worker's. There it does what it is told: answers with reports, and in the
+ * end leaves: lets no more packets in, takes in all that waits, ends every
+ * connection, and tells what it counted last.
+ *
+ * Units    bytes
+ * Owns     all that
+ * Threads  as the functions say
  */
 #pragma once
 
@@ -22,37 +26,54 @@ struct watch_options {
     uint32_t ring_bytes;
     bool offload;                 /* let the kernel keep what need not be seen */
     struct capture_group *group;  /* that shares the interface, or NULL */
-    struct engine_options engine; /* its number is that of the answers */
+    struct engine_options engine; /* what it borrows outlives the watch */
+    struct inbox_slot *slot;      /* borrowed until inbox_end() */
 };
 
 struct watch;
 
-/**
- * Open the capture and watch it in @loop. Answers go to @inbox, which outlives it.
- *
- * Returns what capture_open() does, and -ENOMEM.
+/*
+ * The main thread's, before watch_begin() and after inbox_end().
  */
-int watch_open(struct watch **out, uv_loop_t *loop, struct inbox *inbox,
-               const struct watch_options *options);
 
-/* Begin to watch, when all of its group are open. Returns -errno. */
+/* Open the capture. Returns what capture_open() does, and -ENOMEM. */
+int watch_open(struct watch **out, const struct watch_options *options);
+
+/* Begin to capture, when all of its group are open. Returns -errno. */
 int watch_start(struct watch *w);
+
+/* Free one that has not begun, or has ended. NULL is fine. */
+struct watch *watch_free(struct watch *w);
+AUTO_DEFINE(struct watch, watch_free)
 
 /* Say in one line of @t what to do about @error of watch_open(). */
 void watch_describe_error(struct text *t, const char *interface, int error);
 
-/* Close the handle; the rest goes with it when the loop has run. NULL is fine. */
-struct watch *watch_close(struct watch *w);
-AUTO_DEFINE(struct watch, watch_close)
+/*
+ * The main thread's, at any time. Whoever calls them wakes the worker.
+ */
+
+/* Answer with what has moved since the last report: once, unless it ends first. */
+void watch_ask(struct watch *w);
+
+/* Leave. May be called again. */
+void watch_dismiss(struct watch *w);
+
+/*
+ * The worker thread's.
+ */
+
+/* The loop has done with @w. */
+typedef void watch_ended_fn(void *context, struct watch *w);
+
+/* Watch in @loop, whose thread this is. Whatever goes wrong is told as inbox_fail(). */
+void watch_begin(struct watch *w, uv_loop_t *loop, watch_ended_fn *ended, void *context);
+
+/* Do what was asked for. */
+void watch_obey(struct watch *w);
 
 /* What has to be done once a second. */
-void watch_tick(struct watch *w, uint64_t now_ns);
+void watch_tick(struct watch *w);
 
-/* Answer with what has moved since the last report. */
-void watch_flush(struct watch *w, uint64_t now_ns);
-
-/* Let nothing new in. watch_finish() must follow, and may wait 100 ms. */
-void watch_stop(struct watch *w);
-
-/* Take in all that waits, end every connection, and answer for the last time. */
-void watch_finish(struct watch *w, uint64_t now_ns);
+/* End as soon as the loop runs, taking nothing more in. May be called again. */
+void watch_abandon(struct watch *w);

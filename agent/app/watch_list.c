@@ -1,109 +1,112 @@
 #include "app/watch_list.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/netif.h"
-
-/* What @s has for the interface called @name. */
-static const struct settings_interface *find(const struct settings *s, const char *name)
+static int add_name(struct watch_list *l, const char *name)
 {
-    static const struct settings_interface all_ports = {.workers = 1};
-    for (size_t i = 0; i < s->interface_count; i++) {
-        if (strcmp(s->interfaces[i].name, name) == 0)
-            return &s->interfaces[i];
-    }
-    return &all_ports;
+    l->names[l->name_count] = strdup(name);
+    return l->names[l->name_count++] ? 0 : -ENOMEM;
 }
 
-const struct port_set *watch_list_ports(const struct settings *s, const char *interface)
+static int add_interface(struct watch_list *l, const struct settings_interface *s)
 {
-    return &find(s, interface)->ports;
-}
-
-static struct watch_list *make(size_t count)
-{
-    struct watch_list *l = NULL;
-    return calloc(1, sizeof(*l) + count * sizeof(l->interfaces[0]));
-}
-
-static int add(struct watch_list *l, const char *name, const struct settings *s)
-{
-    char *copy = strdup(name);
-    if (!copy)
-        return -ENOMEM;
-    const struct settings_interface *wanted = find(s, name);
-    l->interfaces[l->count++] = (struct watch_list_interface){
-        .name = copy,
-        .ports = &wanted->ports,
-        .workers = wanted->workers,
-    };
-    return 0;
-}
-
-static int make_named(struct watch_list **out, const char *const *names, size_t count,
-                      const struct settings *s)
-{
-    AUTO(watch_list_free) struct watch_list *l = make(count);
-    if (!l)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        int error = add(l, names[i], s);
-        if (error < 0)
-            return error;
-    }
-    *out = TAKE(l);
-    return 0;
-}
-
-static int make_configured(struct watch_list **out, const struct settings *s)
-{
-    AUTO(watch_list_free) struct watch_list *l = make(s->interface_count);
-    if (!l)
-        return -ENOMEM;
-    for (size_t i = 0; i < s->interface_count; i++) {
-        int error = add(l, s->interfaces[i].name, s);
-        if (error < 0)
-            return error;
-    }
-    *out = TAKE(l);
-    return 0;
-}
-
-static int make_found(struct watch_list **out, const struct settings *s)
-{
-    AUTO(netif_list_free) struct netif_list *netifs = NULL;
-    int error = netif_list_new(&netifs);
-    if (error < 0)
-        return error;
-    AUTO(watch_list_free) struct watch_list *l = make(netifs->count);
-    if (!l)
-        return -ENOMEM;
-    l->found = true;
-    for (size_t i = 0; i < netifs->count; i++) {
-        error = netifs->interfaces[i].up ? add(l, netifs->interfaces[i].name, s) : 0;
-        if (error < 0)
-            return error;
-    }
-    *out = TAKE(l);
-    return 0;
+    struct watch_list_interface *i = &l->interfaces[l->count++];
+    i->name = strdup(s->name);
+    i->ports = s->ports;
+    i->workers = s->workers;
+    return i->name ? 0 : -ENOMEM;
 }
 
 int watch_list_new(struct watch_list **out, const char *const *names, size_t count,
                    const struct settings *s)
 {
-    if (count)
-        return make_named(out, names, count, s);
-    return s->interface_count ? make_configured(out, s) : make_found(out, s);
+    size_t interfaces_bytes = s->interface_count * sizeof(struct watch_list_interface);
+    AUTO(watch_list_free) struct watch_list *l = calloc(1, sizeof(*l) + interfaces_bytes);
+    if (!l)
+        return -ENOMEM;
+    l->names = calloc(count + 1, sizeof(l->names[0]));
+    int error = l->names ? 0 : -ENOMEM;
+    for (size_t i = 0; error == 0 && i < count; i++)
+        error = add_name(l, names[i]);
+    for (size_t i = 0; error == 0 && i < s->interface_count; i++)
+        error = add_interface(l, &s->interfaces[i]);
+    if (error == 0)
+        *out = TAKE(l);
+    return error;
 }
 
 struct watch_list *watch_list_free(struct watch_list *l)
 {
     if (!l)
         return NULL;
+    for (size_t i = 0; i < l->name_count; i++)
+        free(l->names[i]);
     for (size_t i = 0; i < l->count; i++)
         free(l->interfaces[i].name);
+    free(l->names);
     free(l);
     return NULL;
+}
+
+bool watch_list_is_pattern(const char *name)
+{
+    return strpbrk(name, "*?[\\");
+}
+
+static bool matches(const char *pattern, const char *name)
+{
+    return watch_list_is_pattern(pattern) && fnmatch(pattern, name, 0) == 0;
+}
+
+static bool is_asked_for(const struct watch_list *l, const char *name)
+{
+    for (size_t i = 0; i < l->name_count; i++)
+        if (strcmp(l->names[i], name) == 0 || matches(l->names[i], name))
+            return true;
+    return false;
+}
+
+/* What the config has for @name, or NULL. */
+static const struct watch_list_interface *find_configured(const struct watch_list *l,
+                                                          const char *name)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (strcmp(l->interfaces[i].name, name) == 0)
+            return &l->interfaces[i];
+    for (size_t i = 0; i < l->count; i++)
+        if (matches(l->interfaces[i].name, name))
+            return &l->interfaces[i];
+    return NULL;
+}
+
+const struct watch_list_interface *watch_list_find(const struct watch_list *l, const char *name)
+{
+    static const struct watch_list_interface all_ports = {.workers = 1};
+    if (l->name_count && !is_asked_for(l, name))
+        return NULL;
+    const struct watch_list_interface *configured = find_configured(l, name);
+    bool any = l->name_count || l->count == 0;
+    return configured || !any ? configured : &all_ports;
+}
+
+const char *watch_list_name(const struct watch_list *l, size_t number)
+{
+    size_t count = l->name_count ? l->name_count : l->count;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = l->name_count ? l->names[i] : l->interfaces[i].name;
+        if (!watch_list_is_pattern(name) && number-- == 0)
+            return name;
+    }
+    return NULL;
+}
+
+unsigned watch_list_workers(const struct watch_list *l)
+{
+    unsigned workers = 1;
+    for (size_t i = 0; i < l->count; i++)
+        workers = MAX(workers, l->interfaces[i].workers);
+    return workers;
 }

@@ -1,7 +1,10 @@
 /*
  * Which interfaces to watch, which ports of each, and with how many workers.
  *
- * Owns     itself; borrows the settings' ports
+ * Interfaces are called by name or by pattern (fnmatch(3)), whether or not there
+ * are any such. A name goes before patterns, a pattern before those behind it.
+ *
+ * Owns     itself
  * Threads  immutable
  */
 #pragma once
@@ -15,24 +18,34 @@
 
 struct watch_list_interface {
     char *name;
-    const struct port_set *ports;
+    struct port_set ports;
     unsigned workers; /* that share its packets */
 };
 
 struct watch_list {
-    bool found; /* nobody named them: they are those that were up, with a worker each */
-    size_t count;
+    size_t name_count; /* of those that were asked for; 0: those of the config, or all */
+    char **names;
+    size_t count; /* of those that the config has */
     struct watch_list_interface interfaces[];
 };
 
-/**
- * The @count interfaces called @names; without any, those of @s; without any
- * there either, all that are up. Named ones need not exist.
+/*
+ * The @count interfaces called @names, with what @s has for them; without any,
+ * those of @s; without any there either, all.
  */
 int watch_list_new(struct watch_list **out, const char *const *names, size_t count,
                    const struct settings *s);
 struct watch_list *watch_list_free(struct watch_list *l);
 AUTO_DEFINE(struct watch_list, watch_list_free)
 
-/* The ports that @s has for @interface; an empty set, which watches all, if it has none. */
-const struct port_set *watch_list_ports(const struct settings *s, const char *interface);
+/* How to watch the interface called @name, or NULL: it is not to be watched. */
+const struct watch_list_interface *watch_list_find(const struct watch_list *l, const char *name);
+
+/* Whether @name is a pattern. */
+bool watch_list_is_pattern(const char *name);
+
+/* The @number-th interface that is called by its name, or NULL: there are no more. */
+const char *watch_list_name(const struct watch_list *l, size_t number);
+
+/* The most workers that an interface of @l may have. */
+unsigned watch_list_workers(const struct watch_list *l);

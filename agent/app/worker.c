@@ -4,116 +4,97 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { TICK_MS = 1000 };
 
-enum order { ORDER_FLUSH = 1, ORDER_STOP = 2, ORDER_QUIT = 4 };
-
 struct worker {
     uv_loop_t loop;
-    uv_async_t orders_async;
-    _Atomic unsigned orders; /* enum order, not followed yet */
+    uv_async_t wake;
     uv_timer_t ticks;
     uv_thread_t thread;
     bool started;
-    struct inbox *inbox;
-    struct watch **watches;
+    atomic_bool quits;
+
+    uv_mutex_t mutex;
+    /* Under the mutex: who comes last has not begun. */
+    struct watch *watches[WORKER_WATCHES_MAX];
     size_t count;
+    size_t begun;
 };
 
-/* Packets carry this clock's time. */
-static uint64_t now_ns(void)
+static void on_ended(void *context, struct watch *ended)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    struct worker *w = context;
+    uv_mutex_lock(&w->mutex);
+    size_t i = 0;
+    while (w->watches[i] != ended)
+        i++;
+    w->begun--;
+    w->count--;
+    w->watches[i] = w->watches[w->begun];
+    w->watches[w->begun] = w->watches[w->count];
+    uv_mutex_unlock(&w->mutex);
 }
 
-static void flush(struct worker *w)
+/* The one at @i that has begun, or NULL. Only this thread begins them, and takes them off. */
+static struct watch *watch_at(struct worker *w, size_t i)
 {
-    for (size_t i = 0; i < w->count; i++)
-        watch_flush(w->watches[i], now_ns());
+    uv_mutex_lock(&w->mutex);
+    struct watch *watch = i < w->begun ? w->watches[i] : NULL;
+    uv_mutex_unlock(&w->mutex);
+    return watch;
 }
 
-/* Stopped all first: the wait for the last blocks is the same for all of them. */
-static void finish(struct worker *w)
+static struct watch *next_new(struct worker *w)
 {
-    for (size_t i = 0; i < w->count; i++)
-        watch_stop(w->watches[i]);
-    for (size_t i = 0; i < w->count; i++)
-        watch_finish(w->watches[i], now_ns());
+    uv_mutex_lock(&w->mutex);
+    struct watch *watch = w->begun < w->count ? w->watches[w->begun++] : NULL;
+    uv_mutex_unlock(&w->mutex);
+    return watch;
 }
 
-/* After this the loop runs out of handles, and ends. */
-static void quit(struct worker *w)
+static void for_each(struct worker *w, void (*act)(struct watch *watch))
 {
-    for (size_t i = 0; i < w->count; i++)
-        watch_close(w->watches[i]);
-    w->count = 0;
-    uv_close((uv_handle_t *)&w->orders_async, NULL);
+    struct watch *watch;
+    for (size_t i = 0; (watch = watch_at(w, i)); i++)
+        act(watch);
+}
+
+static void on_wake(uv_async_t *handle)
+{
+    struct worker *w = CONTAINER_OF(handle, struct worker, wake);
+    for (struct watch *watch; (watch = next_new(w));)
+        watch_begin(watch, &w->loop, on_ended, w);
+    for_each(w, watch_obey);
+    if (!w->quits || uv_is_closing((uv_handle_t *)&w->wake))
+        return;
+    for_each(w, watch_abandon);
+    uv_close((uv_handle_t *)&w->wake, NULL);
     uv_close((uv_handle_t *)&w->ticks, NULL);
-}
-
-static void on_orders(uv_async_t *handle)
-{
-    struct worker *w = CONTAINER_OF(handle, struct worker, orders_async);
-    unsigned orders = atomic_exchange(&w->orders, 0);
-    if (orders & ORDER_FLUSH)
-        flush(w);
-    if (orders & ORDER_STOP)
-        finish(w);
-    if (orders & ORDER_QUIT)
-        quit(w);
 }
 
 static void on_tick(uv_timer_t *handle)
 {
-    struct worker *w = CONTAINER_OF(handle, struct worker, ticks);
-    for (size_t i = 0; i < w->count; i++)
-        watch_tick(w->watches[i], now_ns());
+    for_each(CONTAINER_OF(handle, struct worker, ticks), watch_tick);
 }
 
-static void order(struct worker *w, enum order o)
+static int open_loop(struct worker *w)
 {
-    atomic_fetch_or(&w->orders, o);
-    uv_async_send(&w->orders_async);
-}
-
-int worker_new(struct worker **out, struct inbox *inbox)
-{
-    struct worker *w = calloc(1, sizeof(*w));
-    if (!w)
-        return -ENOMEM;
-    w->inbox = inbox;
-
-    int error = uv_loop_init(&w->loop);
-    if (error < 0) {
-        free(w);
+    int error = uv_mutex_init(&w->mutex);
+    if (error < 0)
         return error;
+    error = uv_loop_init(&w->loop);
+    if (error == 0) {
+        error = uv_async_init(&w->loop, &w->wake, on_wake);
+        if (error < 0)
+            uv_loop_close(&w->loop);
     }
-    error = uv_async_init(&w->loop, &w->orders_async, on_orders);
     if (error < 0) {
-        uv_loop_close(&w->loop);
-        free(w);
+        uv_mutex_destroy(&w->mutex);
         return error;
     }
     uv_timer_init(&w->loop, &w->ticks);
-    *out = w;
-    return 0;
-}
-
-int worker_watch(struct worker *w, const struct watch_options *options)
-{
-    assert(!w->started);
-    struct watch **watches = reallocarray(w->watches, w->count + 1, sizeof(*watches));
-    if (!watches)
-        return -ENOMEM;
-    w->watches = watches;
-    int error = watch_open(&w->watches[w->count], &w->loop, w->inbox, options);
-    if (error < 0)
-        return error;
-    w->count++;
+    uv_timer_start(&w->ticks, on_tick, TICK_MS, TICK_MS);
     return 0;
 }
 
@@ -123,17 +104,23 @@ static void run(void *argument)
     uv_run(&w->loop, UV_RUN_DEFAULT);
 }
 
-int worker_start(struct worker *w)
+int worker_new(struct worker **out)
 {
-    int error = uv_timer_start(&w->ticks, on_tick, TICK_MS, TICK_MS);
-    for (size_t i = 0; error == 0 && i < w->count; i++)
-        error = watch_start(w->watches[i]);
-    if (error < 0)
+    struct worker *w = calloc(1, sizeof(*w));
+    if (!w)
+        return -ENOMEM;
+    int error = open_loop(w);
+    if (error < 0) {
+        free(w);
         return error;
+    }
     error = uv_thread_create(&w->thread, run, w);
-    if (error < 0)
+    w->started = error == 0;
+    if (error < 0) {
+        worker_free(w);
         return error;
-    w->started = true;
+    }
+    *out = w;
     return 0;
 }
 
@@ -141,7 +128,8 @@ struct worker *worker_free(struct worker *w)
 {
     if (!w)
         return NULL;
-    order(w, ORDER_QUIT);
+    w->quits = true;
+    worker_wake(w);
     if (w->started)
         uv_thread_join(&w->thread);
     else
@@ -151,17 +139,21 @@ struct worker *worker_free(struct worker *w)
     int error = uv_loop_close(&w->loop);
     assert(error == 0);
     (void)error;
-    free(w->watches);
+    uv_mutex_destroy(&w->mutex);
     free(w);
     return NULL;
 }
 
-void worker_flush(struct worker *w)
+void worker_take(struct worker *w, struct watch *watch)
 {
-    order(w, ORDER_FLUSH);
+    uv_mutex_lock(&w->mutex);
+    assert(w->count < WORKER_WATCHES_MAX);
+    w->watches[w->count++] = watch;
+    uv_mutex_unlock(&w->mutex);
+    worker_wake(w);
 }
 
-void worker_stop(struct worker *w)
+void worker_wake(struct worker *w)
 {
-    order(w, ORDER_STOP);
+    uv_async_send(&w->wake);
 }

@@ -1,42 +1,31 @@
 /*
- * A capture thread: a libuv loop that serves one or more interfaces, or shares of
- * some.
+ * A capture thread: a libuv loop that serves watches, which come and go.
  *
- * Captures are opened by the main thread, before the worker's starts, so that
- * what is wrong with them is known at once. From worker_start() on they are the
- * worker's, with their engines: the rest of the agent sees reports, and what an
+ * The main thread opens a watch, and hands it over: from then on the watch is the
+ * worker's, with its engine. The rest of the agent sees reports, and what an
  * engine's observer does with what it is told.
  *
- * Owns     its loop and what it watches
+ * Owns     its thread, its loop and what it watches
  * Threads  all functions: the main thread
  */
 #pragma once
 
-#include "app/inbox.h"
 #include "app/watch.h"
 #include "base/macros.h"
 
+enum { WORKER_WATCHES_MAX = 1024 }; /* at a time */
+
 struct worker;
 
-/* @inbox takes the answers. It outlives the worker. */
-int worker_new(struct worker **out, struct inbox *inbox);
+/* Start the thread. */
+int worker_new(struct worker **out);
 
 /* End the thread, taking nothing more in, and free all. */
 struct worker *worker_free(struct worker *w);
 AUTO_DEFINE(struct worker, worker_free)
 
-/* Watch another interface, before any worker_start(). Returns what watch_open() does. */
-int worker_watch(struct worker *w, const struct watch_options *options);
+/* Hand @watch over. */
+void worker_take(struct worker *w, struct watch *watch);
 
-int worker_start(struct worker *w);
-
-/*
- * The questions. Each interface of the worker answers each once, in the inbox;
- * at most one may be open at a time.
- */
-
-/* What has moved since the last report? */
-void worker_flush(struct worker *w);
-
-/* The same for the last time: all that waits is taken in and charged. */
-void worker_stop(struct worker *w);
+/* Have all watches do what they were asked for. */
+void worker_wake(struct worker *w);

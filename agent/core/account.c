@@ -89,7 +89,7 @@ static struct report_service take_changes(struct service *s)
     return changes;
 }
 
-struct report *account_report(struct account *a, unsigned interface, uint64_t now_ns,
+struct report *account_report(struct account *a, const char *interface, uint64_t now_ns,
                               uint64_t sessions)
 {
     size_t count = 0;
@@ -100,6 +100,7 @@ struct report *account_report(struct account *a, unsigned interface, uint64_t no
         return NULL;
 
     r->interface = interface;
+    r->last = a->ended;
     r->time_ns = now_ns;
     r->delta = interface_counts_difference(&a->total, &a->reported);
     const struct interface_gauges gauges = {

@@ -107,7 +107,7 @@ static inline void account_end(struct account *a)
  * What moved since the last report; there are @sessions now. Returns NULL
  * without memory: then it stays due.
  */
-struct report *account_report(struct account *a, unsigned interface, uint64_t now_ns,
+struct report *account_report(struct account *a, const char *interface, uint64_t now_ns,
                               uint64_t sessions);
 
 /* Something refers to @s, or to none if it is NULL: the next account_forget() leaves it. */

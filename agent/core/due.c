@@ -4,7 +4,6 @@
  */
 #include "core/due.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +18,18 @@ static const struct service_name reserved_names[] = {
     {SERVICE_OTHER},
 };
 
+static bool is_reserved(const struct due_service *s)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(reserved_names); i++)
+        if (strcmp(s->key.name.text, reserved_names[i].text) == 0)
+            return true;
+    return false;
+}
+
 /* How many services are owed under one name. */
 static size_t tables(const struct due *d)
 {
-    return d->options.per_interface ? d->options.interface_count : 1;
+    return d->options.per_interface ? HASH_COUNT(d->interfaces) : 1;
 }
 
 /* Of those that are not reserved. */
@@ -46,10 +53,10 @@ static struct due_service *new_service(const struct due *d, const struct due_ser
 }
 
 /* Returns NULL past the cap and without memory. */
-static struct due_service *find_or_add(struct due *d, unsigned interface,
+static struct due_service *find_or_add(struct due *d, struct due_interface *interface,
                                        const struct service_name *name)
 {
-    struct due_service_key key = {d->options.per_interface ? interface : 0, *name};
+    struct due_service_key key = {d->options.per_interface ? interface : NULL, *name};
     unsigned size = (unsigned)(offsetof(struct due_service_key, name.text) + strlen(name->text));
     unsigned hash = (unsigned)XXH3_64bits_withSeed(&key, size, d->options.hash_seed);
     struct due_service *s = NULL;
@@ -65,16 +72,69 @@ static struct due_service *find_or_add(struct due *d, unsigned interface,
         free(s);
         return NULL;
     }
+    if (key.interface)
+        key.interface->services += !is_reserved(s);
     return s;
 }
 
-static int add_reserved(struct due *d)
+static void drop_service(struct due *d, struct due_service *s)
 {
-    for (unsigned i = 0; i < tables(d); i++)
-        for (size_t n = 0; n < ARRAY_SIZE(reserved_names); n++)
-            if (!find_or_add(d, i, &reserved_names[n]))
-                return -ENOMEM;
+    if (s->key.interface)
+        s->key.interface->services -= !is_reserved(s);
+    HASH_DEL(d->services, s);
+    free(s);
+}
+
+/* Their place is theirs from the start, so that the cap can't take it. */
+static int add_reserved(struct due *d, struct due_interface *interface)
+{
+    for (size_t n = 0; n < ARRAY_SIZE(reserved_names); n++)
+        if (!find_or_add(d, interface, &reserved_names[n]))
+            return -ENOMEM;
     return 0;
+}
+
+/* Those that the agent names itself are there. */
+static void drop_interface(struct due *d, struct due_interface *i)
+{
+    for (size_t n = 0; d->options.per_interface && n < ARRAY_SIZE(reserved_names); n++) {
+        struct due_service *s = find_or_add(d, i, &reserved_names[n]);
+        if (s)
+            drop_service(d, s);
+    }
+    HASH_DEL(d->interfaces, i);
+    free(i);
+}
+
+/* Returns NULL past the cap and without memory. */
+static struct due_interface *add_interface(struct due *d, const char *name)
+{
+    size_t size = strlen(name);
+    if (HASH_COUNT(d->interfaces) > DUE_INTERFACES_MAX)
+        return NULL;
+    struct due_interface *i = calloc(1, sizeof(*i) + size + 1);
+    if (!i)
+        return NULL;
+    memcpy(i->name, name, size + 1);
+    HASH_ADD_KEYPTR(hh, d->interfaces, i->name, size, i);
+    if (!i->hh.tbl) {
+        free(i);
+        return NULL;
+    }
+    if (d->options.per_interface && add_reserved(d, i) < 0) {
+        drop_interface(d, i);
+        return NULL;
+    }
+    return i;
+}
+
+static struct due_interface *find_or_add_interface(struct due *d, const char *name)
+{
+    struct due_interface *i = NULL;
+    HASH_FIND_STR(d->interfaces, name, i);
+    if (!i)
+        i = add_interface(d, name);
+    return i ? i : d->other;
 }
 
 int due_new(struct due **out, const struct due_options *options)
@@ -84,17 +144,14 @@ int due_new(struct due **out, const struct due_options *options)
         return -ENOMEM;
 
     d->options = *options;
-    d->interfaces = calloc(options->interface_count, sizeof(*d->interfaces));
-    if (!d->interfaces)
-        return -ENOMEM;
     for (enum metric_scope scope = 0; scope < ARRAY_SIZE(d->sent); scope++) {
         int error = due_series_list_init(&d->sent[scope], scope, &options->metrics);
         if (error < 0)
             return error;
     }
-    int error = add_reserved(d);
-    if (error < 0)
-        return error;
+    d->other = add_interface(d, INTERFACE_OTHER);
+    if (!d->other || (!options->per_interface && add_reserved(d, NULL) < 0))
+        return -ENOMEM;
     *out = TAKE(d);
     return 0;
 }
@@ -102,12 +159,6 @@ int due_new(struct due **out, const struct due_options *options)
 void due_set_services_max(struct due *d, size_t services_max)
 {
     d->options.services_max = services_max;
-}
-
-static void drop_service(struct due *d, struct due_service *s)
-{
-    HASH_DEL(d->services, s);
-    free(s);
 }
 
 struct due *due_free(struct due *d)
@@ -118,9 +169,13 @@ struct due *due_free(struct due *d)
     struct due_service *s, *next;
     HASH_ITER (hh, d->services, s, next)
         drop_service(d, s);
+    struct due_interface *i, *next_interface;
+    HASH_ITER (hh, d->interfaces, i, next_interface) {
+        HASH_DEL(d->interfaces, i);
+        free(i);
+    }
     for (enum metric_scope scope = 0; scope < ARRAY_SIZE(d->sent); scope++)
         free(d->sent[scope].series);
-    free(d->interfaces);
     free(d);
     return NULL;
 }
@@ -148,38 +203,38 @@ static void forget_unsent(const struct due *d, struct due_service *s)
         s->values.counts = (struct service_counts){0};
 }
 
-static void add_service(struct due *d, const struct report *r, const struct report_service *from)
+static void add_service(struct due *d, struct due_interface *i, const struct report_service *from,
+                        uint64_t time_ns)
 {
-    struct due_service *s = find_or_add(d, r->interface, &from->name);
+    struct due_service *s = find_or_add(d, i, &from->name);
     if (s) {
         add_open(&s->values.open, from->open_delta);
     } else {
-        s = find_or_add(d, r->interface, &(struct service_name){SERVICE_OTHER});
-        d->interfaces[r->interface].services_folded += from->delta.requests;
+        s = find_or_add(d, i, &(struct service_name){SERVICE_OTHER});
+        i->values.services_folded += from->delta.requests;
         d->folded += from->delta.requests;
     }
     forget_unsent(d, s);
     service_counts_add(&s->values.counts, &from->delta);
     if (sends_ttfb(d))
         add_ttfb(s->ttfb, &from->ttfb);
-    s->moved_ns = r->time_ns;
-    d->interfaces[r->interface].service_bytes += service_counts_ip_bytes(&from->delta);
+    s->moved_ns = time_ns;
+    i->values.service_bytes += service_counts_ip_bytes(&from->delta);
 }
 
 void due_add(struct due *d, const struct report *r)
 {
-    assert(r->interface < d->options.interface_count);
-
-    struct due_interface_values *i = &d->interfaces[r->interface];
-#define ADD_MEMBER(name) i->name += r->delta.name;
+    struct due_interface *i = find_or_add_interface(d, r->interface);
+    i->gone = r->last;
+#define ADD_MEMBER(name) i->values.name += r->delta.name;
     BALANCE_COUNTS(ADD_MEMBER)
     ENGINE_COUNTS(ADD_MEMBER)
 #undef ADD_MEMBER
-#define ADD_GAUGE(name) i->name.value += r->gauges_delta.name;
+#define ADD_GAUGE(name) i->values.name.value += r->gauges_delta.name;
     INTERFACE_GAUGES(ADD_GAUGE)
 #undef ADD_GAUGE
     for (size_t s = 0; s < r->service_count; s++)
-        add_service(d, r, &r->services[s]);
+        add_service(d, i, &r->services[s], r->time_ns);
 }
 
 void due_set_agent(struct due *d, const struct agent_telemetry *t)
@@ -193,22 +248,39 @@ void due_set_agent(struct due *d, const struct agent_telemetry *t)
     d->agent_seen = *t;
 }
 
-static bool is_reserved(const struct due_service *s)
+static bool is_expired(const struct due *d, struct due_service *s, uint64_t now_ns)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(reserved_names); i++)
-        if (strcmp(s->key.name.text, reserved_names[i].text) == 0)
-            return true;
-    return false;
+    const struct due_interface *i = s->key.interface;
+    bool idle = s->moved_ns + d->options.idle_ns <= now_ns || (i && i->gone);
+    struct due_record r = due_record_of_service(d, s);
+    return idle && due_record_is_settled(&r) && !is_reserved(s);
+}
+
+/* Whether nothing is left of @i but what the agent names itself, and that is settled. */
+static bool has_gone(struct due *d, struct due_interface *i)
+{
+    struct due_record r = due_record_of_interface(d, i);
+    if (!i->gone || i == d->other || i->services > 0 || !due_record_is_settled(&r))
+        return false;
+    for (size_t n = 0; d->options.per_interface && n < ARRAY_SIZE(reserved_names); n++) {
+        r = due_record_of_service(d, find_or_add(d, i, &reserved_names[n]));
+        if (!due_record_is_settled(&r))
+            return false;
+    }
+    return true;
 }
 
 void due_expire(struct due *d, uint64_t now_ns)
 {
     struct due_service *s, *next;
     HASH_ITER (hh, d->services, s, next) {
-        struct due_record r = due_record_of_service(d, s);
-        bool idle = s->moved_ns + d->options.idle_ns <= now_ns;
-        if (idle && due_record_is_settled(&r) && !is_reserved(s))
+        if (is_expired(d, s, now_ns))
             drop_service(d, s);
+    }
+    struct due_interface *i, *next_interface;
+    HASH_ITER (hh, d->interfaces, i, next_interface) {
+        if (has_gone(d, i))
+            drop_interface(d, i);
     }
 }
 

@@ -17,7 +17,8 @@
  * forgot since the last walk are owed, too. So what has a name there has one
  * here, unless nobody takes what is due while ever new services come. Past that,
  * or without memory, what a service moved goes to _other, and its requests count
- * as services_folded.
+ * as services_folded. Past DUE_INTERFACES_MAX names of interfaces one more is
+ * INTERFACE_OTHER.
  *
  * Units    as in metric.h; times in nanoseconds
  * Owns     its services
@@ -33,7 +34,7 @@
 #include "core/metric.h"
 #include "core/report.h"
 
-enum { DUE_LINE_CLAIMS_MAX = TTFB_BUCKETS };
+enum { DUE_LINE_CLAIMS_MAX = TTFB_BUCKETS, DUE_INTERFACES_MAX = 1024 };
 
 /* The largest integer that receivers, which count in doubles, take as it is. */
 #define DUE_AMOUNT_MAX (1ull << 53)
@@ -44,8 +45,7 @@ struct due_options {
     bool percentiles;          /* ttfb as its percentiles, else as its buckets */
     size_t services_max;       /* see due_set_services_max() */
     uint64_t hash_seed;        /* random: the names come from the network */
-    size_t interface_count;
-    uint64_t idle_ns; /* after which due_expire() drops a service that is owed nothing */
+    uint64_t idle_ns;          /* after which due_expire() drops a service that is owed nothing */
 };
 
 struct due;
@@ -66,7 +66,10 @@ void due_add(struct due *d, const struct report *r);
 /* Owe what @t has more than at the last call. */
 void due_set_agent(struct due *d, const struct agent_telemetry *t);
 
-/* Drop services that are owed nothing and idle at @now_ns. Ends walks and voids claims. */
+/*
+ * Drop services that are owed nothing and idle at @now_ns, and interfaces that
+ * have gone and are owed nothing, with theirs. Ends walks and voids claims.
+ */
 void due_expire(struct due *d, uint64_t now_ns);
 
 /**
@@ -97,13 +100,12 @@ struct due_claim {
 
 struct due_line {
     enum metric_id metric;
-    const char *variant; /* "in", "out"; "1xx" to "5xx"; "p50", "p95", "p99"; or NULL */
-    const char *service; /* or NULL */
-    bool has_interface;
-    unsigned interface;
-    uint64_t value;                   /* at most DUE_AMOUNT_MAX; nanoseconds of a timing */
-    uint64_t samples;                 /* of a timing: how many it stands for */
-    struct due_claim claim;           /* with a NULL pointer: none */
+    const char *variant;    /* "in", "out"; "1xx" to "5xx"; "p50", "p95", "p99"; or NULL */
+    const char *service;    /* or NULL */
+    const char *interface;  /* or NULL */
+    uint64_t value;         /* at most DUE_AMOUNT_MAX; nanoseconds of a timing */
+    uint64_t samples;       /* of a timing: how many it stands for */
+    struct due_claim claim; /* with a NULL pointer: none */
     struct ttfb_histogram *histogram; /* all of it is claimed, too; or NULL */
 };
 
@@ -116,7 +118,7 @@ void due_settle(const struct due_claim *claims, size_t count);
 struct due_walk {
     struct due *due;
     enum metric_scope scope;
-    unsigned interface;
+    struct due_interface *interface;
     struct due_service *service;
     unsigned series; /* of those of the scope that are sent */
     unsigned part;   /* of a timing: bucket, or percentile */

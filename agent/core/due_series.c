@@ -55,6 +55,11 @@ struct due_record due_record_of_service(const struct due *d, struct due_service 
     return (struct due_record){&s->values, s->ttfb, &d->sent[METRIC_SERVICE]};
 }
 
+struct due_record due_record_of_interface(const struct due *d, struct due_interface *i)
+{
+    return (struct due_record){&i->values, NULL, &d->sent[METRIC_INTERFACE]};
+}
+
 static bool is_empty(const struct ttfb_histogram *h)
 {
     static const struct ttfb_histogram empty;

@@ -60,8 +60,16 @@ struct due_series_list {
 int due_series_list_init(struct due_series_list *l, enum metric_scope scope,
                          const struct metric_set *sent);
 
+struct due_interface {
+    struct due_interface_values values;
+    bool gone;       /* its last report was the last of an engine */
+    size_t services; /* owed for it, besides the reserved ones */
+    UT_hash_handle hh;
+    char name[];
+};
+
 struct due_service_key {
-    uint32_t interface; /* 0 when services are owed for all interfaces together */
+    struct due_interface *interface; /* NULL when services are owed for all together */
     struct service_name name;
 };
 
@@ -78,9 +86,10 @@ struct due {
     struct due_series_list sent[METRIC_AGENT + 1]; /* by scope */
     struct due_agent_values agent;
     struct agent_telemetry agent_seen;
-    struct due_interface_values *interfaces;
-    struct due_service *services; /* uthash by key */
-    uint64_t folded;              /* requests, not asked for yet */
+    struct due_interface *interfaces; /* uthash by name */
+    struct due_interface *other;      /* one of them */
+    struct due_service *services;     /* uthash by key */
+    uint64_t folded;                  /* requests, not asked for yet */
 };
 
 /* What a walk looks at: the values of one service, one interface, or the agent. */
@@ -91,6 +100,7 @@ struct due_record {
 };
 
 struct due_record due_record_of_service(const struct due *d, struct due_service *s);
+struct due_record due_record_of_interface(const struct due *d, struct due_interface *i);
 
 static inline uint64_t *due_counter(const struct due_record *r, const struct due_series *s)
 {

@@ -18,11 +18,13 @@ static void next_record(struct due_walk *w)
     w->series = 0;
     if (w->scope == METRIC_AGENT) {
         w->scope = METRIC_INTERFACE;
+        w->interface = w->due->interfaces;
     } else if (w->scope == METRIC_SERVICE) {
         w->service = w->service->hh.next;
         w->ended = !w->service;
-    } else if (++w->interface == w->due->options.interface_count) {
-        w->scope = METRIC_SERVICE;
+    } else {
+        w->interface = w->interface->hh.next;
+        w->scope = w->interface ? METRIC_INTERFACE : METRIC_SERVICE;
         w->service = w->due->services;
     }
 }
@@ -34,7 +36,7 @@ static struct due_record record_at(const struct due_walk *w)
     case METRIC_AGENT:
         return (struct due_record){&d->agent, NULL, &d->sent[METRIC_AGENT]};
     case METRIC_INTERFACE:
-        return (struct due_record){&d->interfaces[w->interface], NULL, &d->sent[METRIC_INTERFACE]};
+        return due_record_of_interface(d, w->interface);
     default:
         return due_record_of_service(d, w->service);
     }
@@ -127,12 +129,11 @@ static struct due_line begin_line(const struct due_walk *w, const struct due_ser
 {
     struct due_line l = {.metric = s->metric, .variant = s->variant};
     if (w->scope == METRIC_INTERFACE) {
-        l.has_interface = true;
-        l.interface = w->interface;
+        l.interface = w->interface->name;
     } else if (w->scope == METRIC_SERVICE) {
-        l.service = w->service->key.name.text;
-        l.has_interface = w->due->options.per_interface;
-        l.interface = w->service->key.interface;
+        const struct due_service_key *key = &w->service->key;
+        l.service = key->name.text;
+        l.interface = key->interface ? key->interface->name : NULL;
     }
     return l;
 }

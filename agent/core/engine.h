@@ -31,7 +31,7 @@ struct engine_offload {
 };
 
 struct engine_options {
-    unsigned interface;           /* a number for its reports */
+    const char *interface;        /* a name for its reports, which it outlives */
     const struct rule_set *rules; /* outlives the engine */
     struct port_set ports;
     uint64_t session_timeout_ns;

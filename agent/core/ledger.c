@@ -22,6 +22,11 @@ struct entry {
     UT_hash_handle hh;
 };
 
+struct interface_entry {
+    struct ledger_interface interface;
+    uint64_t reported_ns; /* the last time */
+};
+
 struct ledger {
     uint64_t hash_seed;
     uint64_t idle_ns;
@@ -32,9 +37,8 @@ struct ledger {
     const struct ledger_service **sorted; /* room for all of them */
     size_t sorted_max;
     size_t interface_count;
-    struct ledger_interface *interfaces;
-    size_t reporter_count;
-    struct ledger_interface **reporters; /* what they report of, by the number in their reports */
+    struct interface_entry *interfaces;
+    struct ledger_interface other_interfaces; /* shown behind them, if it was in use */
 };
 
 static unsigned hash_name(const struct ledger *l, const struct service_name *name, size_t length)
@@ -95,33 +99,63 @@ static int add_reserved(struct ledger *l)
     return 0;
 }
 
-/* Returns NULL without memory. */
-static struct ledger_interface *find_or_add_interface(struct ledger *l, const char *name)
+/* Give the place of the one that was reported of longest ago to nobody. */
+static struct interface_entry *make_interface_room(struct ledger *l)
 {
-    for (size_t i = 0; i < l->interface_count; i++) {
-        const char *known = l->interfaces[i].name;
-        if (known && strcmp(known, name) == 0)
-            return &l->interfaces[i];
+    struct interface_entry *oldest = l->interfaces;
+    for (size_t i = 1; i < l->interface_count; i++)
+        if (l->interfaces[i].reported_ns < oldest->reported_ns)
+            oldest = &l->interfaces[i];
+
+    struct ledger_interface *other = &l->other_interfaces;
+    interface_gauges_add(&other->gauges, &oldest->interface.gauges);
+    for (unsigned p = 0; p < LEDGER_PERIODS; p++) {
+        other->period[p].reported |= oldest->interface.period[p].reported;
+        interface_counts_add(&other->period[p].counts, &oldest->interface.period[p].counts);
+        other->period[p].service_bytes += oldest->interface.period[p].service_bytes;
     }
-    struct ledger_interface *i = &l->interfaces[l->interface_count];
-    i->name = strdup(name);
-    l->interface_count += i->name != NULL;
-    return i->name ? i : NULL;
+    free((char *)oldest->interface.name);
+    *oldest = (struct interface_entry){0};
+    return oldest;
 }
 
-static int add_reporters(struct ledger *l, const char *const *interfaces, size_t count)
+/* Returns NULL without memory. */
+static struct interface_entry *add_interface(struct ledger *l, const char *name)
 {
-    l->interfaces = calloc(MAX(count, (size_t)1), sizeof(*l->interfaces));
-    l->reporters = calloc(MAX(count, (size_t)1), sizeof(struct ledger_interface *));
-    if (!l->interfaces || !l->reporters)
-        return -ENOMEM;
-    for (; l->reporter_count < count; l->reporter_count++) {
-        struct ledger_interface *i = find_or_add_interface(l, interfaces[l->reporter_count]);
-        if (!i)
-            return -ENOMEM;
-        l->reporters[l->reporter_count] = i;
+    char *copy = strdup(name);
+    if (!copy)
+        return NULL;
+    struct interface_entry *entry = NULL;
+    if (l->interface_count == LEDGER_INTERFACES_MAX) {
+        entry = make_interface_room(l);
+    } else {
+        size_t count = l->interface_count + 1;
+        struct interface_entry *entries = reallocarray(l->interfaces, count, sizeof(*entries));
+        if (!entries) {
+            free(copy);
+            return NULL;
+        }
+        l->interfaces = entries;
+        entry = &entries[l->interface_count++];
+        *entry = (struct interface_entry){0};
     }
-    return 0;
+    entry->interface.name = copy;
+    return entry;
+}
+
+static struct ledger_interface *find_or_add_interface(struct ledger *l, const char *name,
+                                                      uint64_t now_ns)
+{
+    struct interface_entry *entry = NULL;
+    for (size_t i = 0; !entry && i < l->interface_count; i++)
+        if (strcmp(l->interfaces[i].interface.name, name) == 0)
+            entry = &l->interfaces[i];
+    if (!entry)
+        entry = add_interface(l, name);
+    if (!entry)
+        return &l->other_interfaces;
+    entry->reported_ns = now_ns;
+    return &entry->interface;
 }
 
 int ledger_new(struct ledger **out, const struct ledger_options *options)
@@ -133,10 +167,8 @@ int ledger_new(struct ledger **out, const struct ledger_options *options)
     l->hash_seed = options->hash_seed;
     l->idle_ns = options->idle_ns;
     l->services_max = options->services_max;
+    l->other_interfaces.name = INTERFACE_OTHER;
     int r = add_reserved(l);
-    if (r < 0)
-        return r;
-    r = add_reporters(l, options->interfaces, options->interface_count);
     if (r < 0)
         return r;
     *out = TAKE(l);
@@ -154,9 +186,8 @@ struct ledger *ledger_free(struct ledger *l)
         free(e);
     }
     for (size_t i = 0; i < l->interface_count; i++)
-        free((char *)l->interfaces[i].name);
+        free((char *)l->interfaces[i].interface.name);
     free(l->interfaces);
-    free(l->reporters);
     free(l->sorted);
     free(l);
     return NULL;
@@ -230,16 +261,21 @@ static uint64_t add_service(struct ledger *l, struct ledger_interface *i,
 
 uint64_t ledger_add(struct ledger *l, const struct report *r)
 {
-    assert(r->interface < l->reporter_count);
-
-    struct ledger_interface *i = l->reporters[r->interface];
+    struct ledger_interface *i = find_or_add_interface(l, r->interface, r->time_ns);
     interface_gauges_add(&i->gauges, &r->gauges_delta);
-    for (unsigned p = 0; p < LEDGER_PERIODS; p++)
+    for (unsigned p = 0; p < LEDGER_PERIODS; p++) {
+        i->period[p].reported = true;
         interface_counts_add(&i->period[p].counts, &r->delta);
+    }
     uint64_t folded = 0;
     for (size_t s = 0; s < r->service_count; s++)
         folded += add_service(l, i, &r->services[s], r->time_ns);
     return folded;
+}
+
+static void end_interval(struct ledger_interface *i)
+{
+    memset(&i->period[LEDGER_INTERVAL], 0, sizeof(i->period[0]));
 }
 
 void ledger_end_interval(struct ledger *l)
@@ -247,7 +283,8 @@ void ledger_end_interval(struct ledger *l)
     for (struct entry *e = l->entries; e; e = e->hh.next)
         e->service.counts[LEDGER_INTERVAL] = (struct service_counts){0};
     for (size_t i = 0; i < l->interface_count; i++)
-        memset(&l->interfaces[i].period[LEDGER_INTERVAL], 0, sizeof(l->interfaces[i].period[0]));
+        end_interval(&l->interfaces[i].interface);
+    end_interval(&l->other_interfaces);
 }
 
 static bool moved(const struct service_counts *c)
@@ -286,13 +323,13 @@ struct ledger_services ledger_services(struct ledger *l, enum ledger_period peri
 
 size_t ledger_interface_count(const struct ledger *l)
 {
-    return l->interface_count;
+    return l->interface_count + l->other_interfaces.period[LEDGER_TOTAL].reported;
 }
 
 const struct ledger_interface *ledger_interface(const struct ledger *l, size_t number)
 {
-    assert(number < l->interface_count);
-    return &l->interfaces[number];
+    assert(number < ledger_interface_count(l));
+    return number < l->interface_count ? &l->interfaces[number].interface : &l->other_interfaces;
 }
 
 int64_t ledger_interface_imbalance(const struct ledger_interface *i)

@@ -1,7 +1,9 @@
 /*
  * The reports of all interfaces, put together: what each service moved over all
  * of them, and how the books of each interface stand. Several may report of one
- * interface, each of a part of its connections.
+ * interface, each of a part of its connections, or one after the other. Past
+ * LEDGER_INTERFACES_MAX names of interfaces, that which was reported of longest
+ * ago makes room: what it has goes to INTERFACE_OTHER.
  *
  * Everything is kept twice, for the interval that runs and since the start.
  * At the cap on services, the one that was idle for longest makes room: what it
@@ -30,9 +32,13 @@ struct ledger_service {
     struct service_counts counts[LEDGER_PERIODS];
 };
 
+/* More than are watched at a time: those are not to make room. */
+enum { LEDGER_INTERFACES_MAX = 512 };
+
 struct ledger_interface {
     const char *name;
     struct {
+        bool reported; /* there was a report */
         struct interface_counts counts;
         uint64_t service_bytes; /* bytes + control of its services */
     } period[LEDGER_PERIODS];
@@ -40,11 +46,9 @@ struct ledger_interface {
 };
 
 struct ledger_options {
-    size_t services_max;           /* see ledger_set_services_max() */
-    uint64_t idle_ns;              /* after which one may make room, 0: never */
-    uint64_t hash_seed;            /* random: the names come from the network */
-    const char *const *interfaces; /* their names, by the number in reports; copied */
-    size_t interface_count;        /* of names: several numbers may have the same */
+    size_t services_max; /* see ledger_set_services_max() */
+    uint64_t idle_ns;    /* after which one may make room, 0: never */
+    uint64_t hash_seed;  /* random: the names come from the network */
 };
 
 struct ledger;
@@ -77,6 +81,7 @@ struct ledger_services {
  */
 struct ledger_services ledger_services(struct ledger *l, enum ledger_period period);
 
+/* Those that were in a report. */
 size_t ledger_interface_count(const struct ledger *l);
 const struct ledger_interface *ledger_interface(const struct ledger *l, size_t number);
 

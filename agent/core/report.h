@@ -24,6 +24,9 @@
 #include "core/service_name.h"
 #include "core/ttfb.h"
 
+/* Takes the place of the names of interfaces where there is no room for one more. */
+#define INTERFACE_OTHER "_other"
+
 struct report_service {
     struct service_name name;
     struct service_counts delta;
@@ -32,7 +35,8 @@ struct report_service {
 };
 
 struct report {
-    unsigned interface; /* by number: several engines may report of one */
+    const char *interface; /* its engine was given this name, which outlives the report */
+    bool last;             /* its engine has ended */
     uint64_t time_ns;
     struct interface_counts delta;
     struct interface_gauges gauges_delta; /* modulo 2^64: it may have become less */

@@ -20,7 +20,6 @@ struct statsd_encoder {
     size_t service_max;
     struct text head; /* of every line: "httpacct.web1." */
     struct text tags; /* those that are configured: "env:prod,team:web" */
-    struct statsd_name *interfaces;
 };
 
 bool statsd_dialect_find(enum statsd_dialect *dialect, const char *name)
@@ -92,24 +91,12 @@ static void add_head(struct statsd_encoder *e, const struct statsd_encoder_optio
     text_add_char(&e->head, '.');
 }
 
-static void add_interfaces(struct statsd_encoder *e, const struct statsd_encoder_options *options)
-{
-    bool graphite = e->dialect == STATSD_GRAPHITE;
-    for (size_t i = 0; i < options->interface_count; i++)
-        statsd_name_make(&e->interfaces[i], graphite ? STATSD_NODE : STATSD_TAG,
-                         bytes_from_string(options->interfaces[i]), INTERFACE_NODE_MAX);
-}
-
 int statsd_encoder_new(struct statsd_encoder **out, const struct statsd_encoder_options *options)
 {
     AUTO(statsd_encoder_free) struct statsd_encoder *e = calloc(1, sizeof(*e));
     if (!e)
         return -ENOMEM;
     e->dialect = options->dialect;
-    e->interfaces = calloc(MAX(options->interface_count, (size_t)1), sizeof(*e->interfaces));
-    if (!e->interfaces)
-        return -ENOMEM;
-    add_interfaces(e, options);
     add_head(e, options);
     for (size_t i = 0; e->dialect == STATSD_DATADOG && i < options->tag_count; i++)
         text_printf(&e->tags, "%s%s", i ? "," : "", options->tags[i]);
@@ -129,7 +116,6 @@ struct statsd_encoder *statsd_encoder_free(struct statsd_encoder *e)
         return NULL;
     text_deinit(&e->head);
     text_deinit(&e->tags);
-    free(e->interfaces);
     free(e);
     return NULL;
 }
@@ -179,6 +165,13 @@ static struct statsd_name service_name(const struct statsd_encoder *e, enum stat
     return name;
 }
 
+static struct statsd_name interface_name(enum statsd_name_kind kind, const char *interface)
+{
+    struct statsd_name name;
+    statsd_name_make(&name, kind, bytes_from_string(interface), INTERFACE_NODE_MAX);
+    return name;
+}
+
 static void add_node(struct text *t, const char *node)
 {
     text_add_char(t, '.');
@@ -196,9 +189,9 @@ static void add_graphite_name(const struct statsd_encoder *e, const struct due_l
         add_node(t, m->name);
         if (m->form == METRIC_BY_CLASS || m->form == METRIC_TIMING)
             add_node(t, l->variant);
-    } else if (l->has_interface) {
+    } else if (l->interface) {
         text_add_string(t, METRIC_AGENT_PREFIX);
-        text_add_string(t, e->interfaces[l->interface].text);
+        text_add_string(t, interface_name(STATSD_NODE, l->interface).text);
         add_node(t, m->name + sizeof(METRIC_AGENT_PREFIX) - 1);
     } else {
         text_add_string(t, m->name);
@@ -258,8 +251,8 @@ static void add_datadog(const struct statsd_encoder *e, const struct due_line *l
         add_tag(t, &separator, "class:", l->variant);
     else if (l->variant)
         add_tag(t, &separator, "direction:", l->variant);
-    if (l->has_interface)
-        add_tag(t, &separator, "interface:", e->interfaces[l->interface].text);
+    if (l->interface)
+        add_tag(t, &separator, "interface:", interface_name(STATSD_TAG, l->interface).text);
     if (e->tags.size)
         add_tag(t, &separator, "", e->tags.data);
 }

@@ -58,8 +58,6 @@ struct statsd_encoder_options {
     const char *host;        /* graphite: a node after the prefix, or NULL; datadog: unused */
     const char *const *tags; /* datadog: after all others; graphite: unused */
     size_t tag_count;
-    const char *const *interfaces; /* their names, by number */
-    size_t interface_count;
 };
 
 struct statsd_encoder;

@@ -44,7 +44,6 @@ enum {
     BLOCKS_MIN = 4,
     FRAME_BYTES = 2048, /* must divide a block, says nothing else here */
     RETIRE_MS = 20,     /* the kernel's timer looks twice before it hands a block over */
-    SETTLE_MS = 5 * RETIRE_MS,
     VLAN_ID_MASK = 0xfff,
 };
 
@@ -52,7 +51,8 @@ static const uint64_t NS_PER_MS = 1000000;
 /* How long a flow that nobody knows is left in peace. */
 static const uint64_t QUIET_NS = UINT64_C(60000000000);
 
-static const uint64_t SETTLE_NS = SETTLE_MS * NS_PER_MS;
+static const uint64_t SETTLE_NS = CAPTURE_SETTLE_MS * NS_PER_MS;
+_Static_assert(CAPTURE_SETTLE_MS >= 3 * RETIRE_MS, "the last block is handed over before that");
 
 struct capture {
     int fd;
@@ -486,10 +486,12 @@ int capture_stop(struct capture *c)
 
 int capture_drain(struct capture *c, const struct capture_taker *taker)
 {
-    while (c->empty_ns < c->stopped_ns + SETTLE_NS) {
+    for (;;) {
         int r = capture_read(c, c->block_count, taker);
         if (r < 0 && r != -ENETDOWN)
             return r;
+        if (c->empty_ns >= c->stopped_ns + SETTLE_NS)
+            break;
         struct pollfd wait = {.fd = c->fd, .events = POLLIN};
         poll(&wait, 1, RETIRE_MS);
     }

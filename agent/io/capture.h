@@ -27,6 +27,9 @@
 
 enum { CAPTURE_RING_BYTES = 8 << 20, CAPTURE_RING_BYTES_MIN = 2 << 20 };
 
+/* This long after capture_stop(), all that the kernel had taken in is in the ring. */
+enum { CAPTURE_SETTLE_MS = 100 };
+
 /*
  * Captures of one interface that share its packets: all of a connection, both
  * directions, go to one of them. Fragments of IP are shared out by their
@@ -120,7 +123,7 @@ void capture_order(struct capture *c, const struct flow *flow, const struct filt
 int capture_stop(struct capture *c);
 
 /**
- * After capture_stop(): hand over all that is in the ring. Waits until the
- * kernel has given back its last block, 100 ms after capture_stop() at most.
+ * After capture_stop(): hand over all that is in the ring. Waits until
+ * CAPTURE_SETTLE_MS after that.
  */
 int capture_drain(struct capture *c, const struct capture_taker *taker);

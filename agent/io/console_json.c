@@ -131,8 +131,11 @@ static void add_interface(struct text *t, const struct ledger_interface *i,
 static void add_interfaces(struct text *t, const struct ledger *l, enum ledger_period period)
 {
     begin(t, "interfaces", '[');
-    for (size_t i = 0; i < ledger_interface_count(l); i++)
-        add_interface(t, ledger_interface(l, i), period);
+    for (size_t n = 0; n < ledger_interface_count(l); n++) {
+        const struct ledger_interface *i = ledger_interface(l, n);
+        if (i->period[period].reported)
+            add_interface(t, i, period);
+    }
     end_member(t, ']');
 }
 

@@ -65,8 +65,6 @@ static int make_parts(struct statsd *s, const struct statsd_options *o)
                                                     .host = o->host,
                                                     .tags = o->tags,
                                                     .tag_count = o->tag_count,
-                                                    .interfaces = o->interfaces,
-                                                    .interface_count = o->interface_count,
                                                 });
     if (error < 0)
         return error;
@@ -78,7 +76,6 @@ static int make_parts(struct statsd *s, const struct statsd_options *o)
                                 .percentiles = o->dialect == STATSD_GRAPHITE,
                                 .services_max = o->services_max,
                                 .hash_seed = o->hash_seed,
-                                .interface_count = o->interface_count,
                                 .idle_ns = o->idle_ns,
                             });
 }

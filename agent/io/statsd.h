@@ -52,9 +52,7 @@ struct statsd_options {
     uint64_t interval_ns;  /* between flushes */
     size_t services_max;   /* due_set_services_max() */
     uint64_t hash_seed;
-    uint64_t idle_ns;              /* after which a service is forgotten */
-    const char *const *interfaces; /* their names, by the number in their reports; copied */
-    size_t interface_count;
+    uint64_t idle_ns; /* after which a service is forgotten */
 };
 
 struct statsd;

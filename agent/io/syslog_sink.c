@@ -44,7 +44,6 @@ struct syslog_sink {
     void *finished_context;
 
     struct due *due;
-    char (*interfaces)[INTERFACE_NAME_MAX];
     uint64_t time_ns; /* of the last flush */
     struct due_walk walk;
     bool walking;
@@ -149,8 +148,9 @@ static bool gather_subject(struct syslog_sink *s, struct gathering *g)
     return true;
 }
 
+/* @interface holds the name of one as long as @m is used. */
 static void name_subject(const struct syslog_sink *s, const struct due_line *l,
-                         struct syslog_message *m)
+                         struct syslog_message *m, char interface[static INTERFACE_NAME_MAX])
 {
     switch (metrics[l->metric].scope) {
     case METRIC_SERVICE:
@@ -159,7 +159,8 @@ static void name_subject(const struct syslog_sink *s, const struct due_line *l,
         break;
     case METRIC_INTERFACE:
         m->subject = "interface";
-        m->name = s->interfaces[l->interface];
+        syslog_header_field(interface, INTERFACE_NAME_MAX, l->interface);
+        m->name = interface;
         break;
     case METRIC_AGENT:
         m->subject = "agent";
@@ -181,7 +182,8 @@ static void add_subject(struct syslog_sink *s, struct syslog_batch *b, const str
         .facts = g->facts,
         .fact_count = g->fact_count,
     };
-    name_subject(s, &g->first, &m);
+    char interface[INTERFACE_NAME_MAX];
+    name_subject(s, &g->first, &m, interface);
     add_message(s, b, &m, g->claims_end);
 }
 
@@ -313,19 +315,8 @@ static int init_due(struct syslog_sink *s, const struct syslog_sink_options *o)
                                 .percentiles = true,
                                 .services_max = o->services_max,
                                 .hash_seed = o->hash_seed,
-                                .interface_count = o->interface_count,
                                 .idle_ns = o->idle_ns,
                             });
-}
-
-static int copy_interfaces(struct syslog_sink *s, const struct syslog_sink_options *o)
-{
-    s->interfaces = calloc(o->interface_count, sizeof(s->interfaces[0]));
-    if (!s->interfaces)
-        return -ENOMEM;
-    for (size_t i = 0; i < o->interface_count; i++)
-        syslog_header_field(s->interfaces[i], sizeof(s->interfaces[i]), o->interfaces[i]);
-    return 0;
 }
 
 static void init_origin(struct syslog_origin *to, const struct syslog_sink_options *o)
@@ -361,9 +352,7 @@ static int open_transport(struct syslog_sink *s, uv_loop_t *loop,
 static int open_parts(struct syslog_sink *s, uv_loop_t *loop, const struct syslog_sink_options *o)
 {
     init_origin(&s->origin, o);
-    int error = copy_interfaces(s, o);
-    if (error == 0)
-        error = init_due(s, o);
+    int error = init_due(s, o);
     if (error == 0)
         error = line_queue_new(&s->lines, loop, SYSLOG_LINES_MAX, on_lines, s);
     if (error == 0)
@@ -392,7 +381,6 @@ static void on_closed(uv_handle_t *handle)
 {
     struct syslog_sink *s = CONTAINER_OF((uv_timer_t *)handle, struct syslog_sink, finish);
     due_free(s->due);
-    free(s->interfaces);
     free(s);
 }
 

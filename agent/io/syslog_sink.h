@@ -39,9 +39,7 @@ struct syslog_sink_options {
     struct metric_set metrics; /* none: those sent by default, and ttfb */
     size_t services_max;       /* due_set_services_max() */
     uint64_t hash_seed;
-    uint64_t idle_ns;              /* after which a service is forgotten */
-    const char *const *interfaces; /* their names, by the number in their reports; copied */
-    size_t interface_count;
+    uint64_t idle_ns;          /* after which a service is forgotten */
     uint64_t reconnect_min_ms; /* 0: a second */
     uint64_t reconnect_max_ms; /* 0: a minute */
 };

@@ -35,6 +35,7 @@ static uint64_t next_number(char **words)
 static void add_moved(struct syslog_sink *s, char *words)
 {
     struct report *r = calloc(1, sizeof(*r) + sizeof(r->services[0]));
+    r->interface = "eth0";
     struct service_counts *delta = &r->services[0].delta;
     r->time_ns = now_ns();
     r->service_count = 1;
@@ -81,12 +82,9 @@ static void obey(struct syslog_sink *s, uv_loop_t *loop, char *words)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
-    static const char *const interfaces[] = {"eth0"};
     struct syslog_sink_options options = {
         .facility = LOG_DAEMON,
         .services_max = 100000,
-        .interfaces = interfaces,
-        .interface_count = ARRAY_SIZE(interfaces),
     };
     metric_set_add(&options.metrics, METRIC_bytes);
     metric_set_add(&options.metrics, METRIC_requests);

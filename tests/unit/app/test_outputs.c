@@ -16,8 +16,6 @@
 
 enum { PATIENCE_MS = 2000 };
 
-static const char *const interface = "eth0";
-
 static uv_loop_t loop;
 static struct outputs *outputs;
 static struct settings_outputs settings;
@@ -61,8 +59,6 @@ static void open_outputs(void)
     assert_int_equal(outputs_new(&outputs, &loop,
                                  &(struct outputs_options){
                                      .settings = &settings,
-                                     .interfaces = &interface,
-                                     .interface_count = 1,
                                      .services_max = 10,
                                      .idle_ns = 1000000000,
                                      .due = take_due,
@@ -99,6 +95,7 @@ static void add_requests(uint64_t requests)
 {
     AUTO(report_free) struct report *r = calloc(1, sizeof(*r) + sizeof(r->services[0]));
     assert_non_null(r);
+    r->interface = "eth0";
     r->service_count = 1;
     strcpy(r->services[0].name.text, "yo");
     r->services[0].delta.requests = requests;

@@ -34,7 +34,7 @@ static struct service *service(const char *text)
 
 static struct report *report(void)
 {
-    struct report *r = account_report(&account, 7, 99, 0);
+    struct report *r = account_report(&account, "eth0", 99, 0);
     assert_non_null(r);
     return r;
 }
@@ -91,7 +91,8 @@ static void bytes_are_pending_until_they_are_charged(void **state)
     account_not_http(&account, 100);
     account_untracked(&account, 60);
     AUTO(report_free) struct report *r = report();
-    assert_int_equal(r->interface, 7);
+    assert_string_equal(r->interface, "eth0");
+    assert_false(r->last);
     assert_int_equal(r->time_ns, 99);
     assert_int_equal(r->delta.tcp_bytes, 1000);
     assert_int_equal(r->delta.not_http_bytes, 100);
@@ -148,7 +149,7 @@ static void touched_service_is_reported_with_the_change_of_its_connections(void 
 static void check_gauges(uint64_t sessions, struct interface_gauges sum)
 {
     static struct interface_gauges reported;
-    AUTO(report_free) struct report *r = account_report(&account, 7, 99, sessions);
+    AUTO(report_free) struct report *r = account_report(&account, "eth0", 99, sessions);
     interface_gauges_add(&reported, &r->gauges_delta);
     assert_memory_equal(&reported, &sum, sizeof(sum));
 }
@@ -174,18 +175,18 @@ static void idle_services_that_nothing_refers_to_are_forgotten(void **state)
     const struct direction_counts counts = {.bytes = 10};
     account_charge(&account, service("idle"), DIRECTION_IN, &counts);
     account_charge(&account, service("kept"), DIRECTION_IN, &counts);
-    report_free(account_report(&account, 7, 99, 0));
+    report_free(account_report(&account, "eth0", 99, 0));
     account_charge(&account, service("due"), DIRECTION_IN, &counts);
 
     account_forget(&account, 99);
-    AUTO(report_free) struct report *before = account_report(&account, 7, 120, 0);
+    AUTO(report_free) struct report *before = account_report(&account, "eth0", 120, 0);
     assert_int_equal(before->gauges_delta.services, 1);
 
     account_charge(&account, service("due"), DIRECTION_IN, &counts);
     account_keep(service("kept"));
     account_keep(NULL);
     account_forget(&account, 200);
-    AUTO(report_free) struct report *after = account_report(&account, 7, 120, 0);
+    AUTO(report_free) struct report *after = account_report(&account, "eth0", 120, 0);
     assert_int_equal(after->gauges_delta.services, -1);
     assert_int_equal(after->service_count, 1);
     assert_int_equal(find(after, "due")->delta.direction[DIRECTION_IN].bytes, 10);

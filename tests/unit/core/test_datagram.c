@@ -67,7 +67,6 @@ static void trial_begin(struct trial *t, enum statsd_dialect dialect, size_t dat
         .percentiles = dialect == STATSD_GRAPHITE,
         .services_max = (size_t)INTERFACES * SERVICES,
         .hash_seed = 42,
-        .interface_count = INTERFACES,
         .idle_ns = 1,
     };
     metric_set_add_name(&due.metrics, BYTES("all"));
@@ -75,8 +74,6 @@ static void trial_begin(struct trial *t, enum statsd_dialect dialect, size_t dat
     const struct statsd_encoder_options encoder = {
         .dialect = dialect,
         .prefix = "httpacct",
-        .interfaces = interfaces,
-        .interface_count = INTERFACES,
     };
     assert_int_equal(statsd_encoder_new(&t->encoder, &encoder), 0);
     datagram_init(&t->datagram, datagram_bytes);
@@ -91,7 +88,7 @@ static void trial_end(struct trial *t)
 }
 
 static void expect(struct trial *t, const char *service, const char *node, const char *tags,
-                   unsigned interface, uint64_t amount)
+                   const char *interface, uint64_t amount)
 {
     char key[300];
     const char *metric = strrchr(node, '.') ? strrchr(node, '.') + 1 : node;
@@ -101,7 +98,7 @@ static void expect(struct trial *t, const char *service, const char *node, const
         snprintf(key, sizeof(key), "httpacct.%s.%s#", service, node);
     else
         snprintf(key, sizeof(key), "httpacct.%s#service:%s%s,interface:%s", metric, service, tags,
-                 interfaces[interface]);
+                 interface);
     sum_of(&t->sums, key)->reported += amount;
 }
 
@@ -115,7 +112,7 @@ static uint64_t random_amount(void)
 }
 
 /* One service of a report, and what it should become. */
-static void fill_service(struct trial *t, struct report_service *s, unsigned interface)
+static void fill_service(struct trial *t, struct report_service *s, const char *interface)
 {
     snprintf(s->name.text, sizeof(s->name.text), "service-%d", rand() % SERVICES);
     const char *name = s->name.text;
@@ -145,7 +142,7 @@ static void report_something(struct trial *t)
     enum { REPORT_SERVICES = 20 };
     AUTO(report_free)
     struct report *r = calloc(1, sizeof(*r) + REPORT_SERVICES * sizeof(r->services[0]));
-    r->interface = (unsigned)rand() % INTERFACES;
+    r->interface = interfaces[rand() % INTERFACES];
     r->time_ns = 1;
     for (; r->service_count < REPORT_SERVICES; r->service_count++)
         fill_service(t, &r->services[r->service_count], r->interface);
@@ -276,6 +273,7 @@ static void datagram_that_is_full_of_claims_is_ended(void **state)
     trial_begin(&t, STATSD_GRAPHITE, DATAGRAM_BYTES_MAX);
     AUTO(report_free)
     struct report *r = calloc(1, sizeof(*r) + SERVICES * sizeof(r->services[0]));
+    r->interface = interfaces[0];
     for (; r->service_count < SERVICES; r->service_count++) {
         struct report_service *s = &r->services[r->service_count];
         snprintf(s->name.text, sizeof(s->name.text), "s%zu", r->service_count);

@@ -10,13 +10,14 @@
 
 enum { INTERFACES = 2 };
 
+static const char *const interfaces[] = {"0", "1"};
+
 static struct due_options all_metrics(void)
 {
     struct due_options o = {
         .per_interface = true,
         .services_max = 10,
         .hash_seed = 42,
-        .interface_count = INTERFACES,
         .idle_ns = 100,
     };
     metric_set_add_name(&o.metrics, BYTES("all"));
@@ -38,7 +39,7 @@ struct one {
 
 static struct one one(unsigned interface, const char *name)
 {
-    struct one o = {.report = {.interface = interface, .service_count = 1}};
+    struct one o = {.report = {.interface = interfaces[interface], .service_count = 1}};
     strcpy(o.service.name.text, name);
     return o;
 }
@@ -58,8 +59,8 @@ static void owe_bytes(struct due *d, unsigned interface, const char *name, uint6
 static void describe(const struct due_line *l, char out[static 160])
 {
     char interface[16] = "";
-    if (l->has_interface)
-        snprintf(interface, sizeof(interface), "@%u", l->interface);
+    if (l->interface)
+        snprintf(interface, sizeof(interface), "@%s", l->interface);
     char samples[24] = "";
     if (l->samples)
         snprintf(samples, sizeof(samples), " x%llu", (unsigned long long)l->samples);
@@ -501,8 +502,10 @@ static void idle_service_that_is_owed_nothing_is_dropped(void **state)
     (void)state;
     const struct due_options o = all_metrics();
     AUTO(due_free) struct due *d = make_due(&o);
+    struct one r = one(0, "_unknown");
+    owe(d, &r);
     size_t at_first = due_service_count(d);
-    struct one r = one(0, "yo");
+    r = one(0, "yo");
     r.report.time_ns = 1000;
     r.service.delta.requests = 1;
     r.service.open_delta = 1;
@@ -522,6 +525,65 @@ static void idle_service_that_is_owed_nothing_is_dropped(void **state)
     assert_int_equal(due_service_count(d), at_first + 1); /* not idle for long enough */
     due_expire(d, 1100);
     assert_int_equal(due_service_count(d), at_first);
+}
+
+/* Whatever its idle time is, and not before all was told. */
+static void an_interface_that_has_gone_is_dropped_with_its_services(void **state)
+{
+    (void)state;
+    const struct due_options o = all_metrics();
+    AUTO(due_free) struct due *d = make_due(&o);
+    size_t at_first = due_service_count(d);
+    struct one r = one(0, "yo");
+    r.report.time_ns = 1000;
+    r.report.delta.tcp_bytes = 60;
+    r.report.gauges_delta.sessions = 1;
+    r.service.delta.requests = 1;
+    owe(d, &r);
+    accept_services(d);
+    due_expire(d, 1001);
+    assert_int_equal(due_service_count(d), at_first + 4); /* the interface is there */
+    r.report.last = true;
+    r.report.gauges_delta.sessions = -1ull;
+    owe(d, &r);
+    due_expire(d, 1001);
+    assert_int_equal(due_service_count(d), at_first + 4); /* owed */
+    assert_string_equal(others(d), "-@0 agent.tcp_bytes=60, -@0 agent.sessions=0");
+    accept_services(d); /* and all others */
+    due_expire(d, 1001);
+    assert_int_equal(due_service_count(d), at_first);
+}
+
+static uint64_t sum_of_tcp_bytes(struct due *d)
+{
+    uint64_t sum = 0;
+    struct due_walk w;
+    struct due_line l;
+    for (due_walk_begin(&w, d); due_walk_line(&w, &l); due_walk_next(&w))
+        sum += l.metric == METRIC_tcp_bytes ? l.value : 0;
+    return sum;
+}
+
+static void interfaces_past_the_cap_are_owed_together(void **state)
+{
+    (void)state;
+    enum { COME_AND_GO = 3 * DUE_INTERFACES_MAX };
+    struct due_options o = all_metrics();
+    AUTO(due_free) struct due *d = make_due(&o);
+    for (unsigned n = 0; n < COME_AND_GO; n++) {
+        char name[16];
+        snprintf(name, sizeof(name), "veth%u", n);
+        due_add(d, &(struct report){.interface = name, .delta.tcp_bytes = 7, .last = true});
+    }
+    assert_int_equal(sum_of_tcp_bytes(d), 7 * COME_AND_GO);
+    assert_int_equal(due_service_count(d), 3 * (DUE_INTERFACES_MAX + 1));
+    struct due_walk w;
+    struct due_line l;
+    struct due_claim claims[DUE_LINE_CLAIMS_MAX];
+    for (due_walk_begin(&w, d); due_walk_line(&w, &l); due_walk_next(&w))
+        due_settle(claims, due_claim(&l, claims));
+    due_expire(d, 0);
+    assert_int_equal(due_service_count(d), 3);
 }
 
 static void dropped_services_make_room(void **state)
@@ -577,6 +639,8 @@ int main(void)
         cmocka_unit_test(services_that_engines_name_are_never_folded_while_all_is_taken),
         cmocka_unit_test(bytes_are_owed_whatever_is_sent),
         cmocka_unit_test(idle_service_that_is_owed_nothing_is_dropped),
+        cmocka_unit_test(an_interface_that_has_gone_is_dropped_with_its_services),
+        cmocka_unit_test(interfaces_past_the_cap_are_owed_together),
         cmocka_unit_test(dropped_services_make_room),
         cmocka_unit_test(counters_of_the_agent_are_owed_as_differences),
     };

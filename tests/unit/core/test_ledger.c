@@ -16,18 +16,17 @@ static struct ledger *make_ledger(size_t services_max)
     const struct ledger_options options = {
         .services_max = services_max,
         .hash_seed = 42,
-        .interfaces = interfaces,
-        .interface_count = ARRAY_SIZE(interfaces),
     };
     struct ledger *l = NULL;
     assert_int_equal(ledger_new(&l, &options), 0);
     return l;
 }
 
-/* A report of one service with its bytes in, on interface 0. Returns what ledger_add() does. */
+/* A report of one service with its bytes in, on eth0. Returns what ledger_add() does. */
 static uint64_t add_at(struct ledger *l, const char *name, uint64_t bytes, uint64_t time_ns)
 {
     struct report *r = calloc(1, sizeof(*r) + sizeof(r->services[0]));
+    r->interface = interfaces[0];
     r->time_ns = time_ns;
     r->service_count = 1;
     snprintf(r->services[0].name.text, sizeof(r->services[0].name.text), "%s", name);
@@ -65,8 +64,7 @@ static void new_ledger_shows_no_service(void **state)
     AUTO(ledger_free) struct ledger *l = make_ledger(10);
     assert_int_equal(ledger_services(l, LEDGER_INTERVAL).count, 0);
     assert_int_equal(ledger_services(l, LEDGER_TOTAL).count, 0);
-    assert_int_equal(ledger_interface_count(l), 2);
-    assert_string_equal(ledger_interface(l, 1)->name, "docker0");
+    assert_int_equal(ledger_interface_count(l), 0);
 }
 
 static void service_is_one_over_all_interfaces(void **state)
@@ -80,9 +78,10 @@ static void service_is_one_over_all_interfaces(void **state)
     delta->direction[DIRECTION_IN].bytes = 136;
     delta->direction[DIRECTION_OUT].control = 52;
     delta->replies[3] = 1;
-    for (r->interface = 0; r->interface < 2; r->interface++) {
-        r->delta.tcp_bytes = 1000 + r->interface;
-        r->gauges_delta.pending_bytes = 812 + r->interface;
+    for (unsigned i = 0; i < 2; i++) {
+        r->interface = interfaces[i];
+        r->delta.tcp_bytes = 1000 + i;
+        r->gauges_delta.pending_bytes = 812 + i;
         ledger_add(l, r);
     }
     free(r);
@@ -94,6 +93,7 @@ static void service_is_one_over_all_interfaces(void **state)
     assert_int_equal(s->counts[LEDGER_INTERVAL].replies[3], 2);
     for (unsigned i = 0; i < 2; i++) {
         const struct ledger_interface *f = ledger_interface(l, i);
+        assert_string_equal(f->name, interfaces[i]);
         assert_int_equal(f->period[LEDGER_TOTAL].service_bytes, 188);
         assert_int_equal(f->period[LEDGER_INTERVAL].service_bytes, 188);
         assert_int_equal(f->period[LEDGER_TOTAL].counts.tcp_bytes, 1000 + i);
@@ -106,6 +106,7 @@ static void name_ends_at_its_nul(void **state)
     (void)state;
     AUTO(ledger_free) struct ledger *l = make_ledger(10);
     struct report *r = calloc(1, sizeof(*r) + 2 * sizeof(r->services[0]));
+    r->interface = interfaces[0];
     r->service_count = 2;
     for (unsigned i = 0; i < 2; i++) {
         memset(r->services[i].name.text, 'a' + (int)i, sizeof(r->services[i].name.text));
@@ -122,7 +123,11 @@ static void next_interval_begins_with_nothing(void **state)
 {
     (void)state;
     AUTO(ledger_free) struct ledger *l = make_ledger(10);
-    struct report r = {.delta = {.tcp_bytes = 100}, .gauges_delta = {.pending_bytes = 100}};
+    struct report r = {
+        .interface = interfaces[0],
+        .delta = {.tcp_bytes = 100},
+        .gauges_delta = {.pending_bytes = 100},
+    };
     ledger_add(l, &r);
     add(l, "a", 1);
     ledger_end_interval(l);
@@ -184,13 +189,9 @@ static void past_the_cap_services_become_other(void **state)
 
 static struct ledger *make_forgetful_ledger(size_t services_max)
 {
-    static const char *const interface = "eth0";
     struct ledger *l = NULL;
-    assert_int_equal(ledger_new(&l, &(struct ledger_options){.services_max = services_max,
-                                                             .idle_ns = 100,
-                                                             .interfaces = &interface,
-                                                             .interface_count = 1}),
-                     0);
+    assert_int_equal(
+        ledger_new(&l, &(struct ledger_options){.services_max = services_max, .idle_ns = 100}), 0);
     return l;
 }
 
@@ -217,6 +218,7 @@ static void services_of_one_report_make_room_one_by_one_the_oldest_first(void **
     add_at(l, "old4", 8, 1004);
     add_at(l, "old1", 100, 1005);
     struct report *r = calloc(1, sizeof(*r) + 4 * sizeof(r->services[0]));
+    r->interface = interfaces[0];
     r->time_ns = 6000;
     r->service_count = 4;
     for (unsigned i = 0; i < 4; i++) {
@@ -277,41 +279,30 @@ static void gauges_are_the_sum_of_their_changes(void **state)
 {
     (void)state;
     AUTO(ledger_free) struct ledger *l = make_ledger(1);
-    struct report r = {.interface = 1, .gauges_delta = {.pending_bytes = 5, .sessions = 3}};
+    struct report r = {
+        .interface = interfaces[0],
+        .gauges_delta = {.pending_bytes = 5, .sessions = 3},
+    };
     ledger_add(l, &r);
     r.gauges_delta = (struct interface_gauges){.pending_bytes = -1ull, .sessions = -1ull};
     ledger_add(l, &r);
     ledger_end_interval(l);
-    assert_int_equal(ledger_interface(l, 1)->gauges.pending_bytes, 4);
-    assert_int_equal(ledger_interface(l, 1)->gauges.sessions, 2);
-    assert_int_equal(ledger_interface(l, 0)->gauges.pending_bytes, 0);
-}
-
-/* Three report, the first and the last of them of one interface. */
-static struct ledger *make_shared_ledger(void)
-{
-    static const char *const names[] = {"eth0", "lo", "eth0"};
-    const struct ledger_options options = {
-        .services_max = 10,
-        .interfaces = names,
-        .interface_count = ARRAY_SIZE(names),
-    };
-    struct ledger *l = NULL;
-    assert_int_equal(ledger_new(&l, &options), 0);
-    return l;
+    assert_int_equal(ledger_interface(l, 0)->gauges.pending_bytes, 4);
+    assert_int_equal(ledger_interface(l, 0)->gauges.sessions, 2);
 }
 
 static void interface_that_several_report_of_is_one(void **state)
 {
     (void)state;
-    AUTO(ledger_free) struct ledger *l = make_shared_ledger();
+    static const char *const names[] = {"eth0", "lo", "eth0"};
+    AUTO(ledger_free) struct ledger *l = make_ledger(10);
+    for (unsigned n = 0; n < 3; n++) {
+        struct report r = {.interface = names[n], .delta = {.tcp_bytes = 1ull << n, .gaps = 1}};
+        ledger_add(l, &r);
+    }
     assert_int_equal(ledger_interface_count(l), 2);
     assert_string_equal(ledger_interface(l, 0)->name, "eth0");
     assert_string_equal(ledger_interface(l, 1)->name, "lo");
-    for (unsigned n = 0; n < 3; n++) {
-        struct report r = {.interface = n, .delta = {.tcp_bytes = 1ull << n, .gaps = 1}};
-        ledger_add(l, &r);
-    }
     assert_int_equal(ledger_interface(l, 0)->period[LEDGER_TOTAL].counts.tcp_bytes, 5);
     assert_int_equal(ledger_interface(l, 0)->period[LEDGER_INTERVAL].counts.gaps, 2);
     assert_int_equal(ledger_interface(l, 1)->period[LEDGER_TOTAL].counts.tcp_bytes, 2);
@@ -320,9 +311,10 @@ static void interface_that_several_report_of_is_one(void **state)
 static void gauges_of_several_add_up(void **state)
 {
     (void)state;
-    AUTO(ledger_free) struct ledger *l = make_shared_ledger();
-    struct report first = {.gauges_delta = {.pending_bytes = 100, .sessions = 10, .services = 1}};
-    struct report last = {.interface = 2,
+    AUTO(ledger_free) struct ledger *l = make_ledger(10);
+    struct report first = {.interface = "eth0",
+                           .gauges_delta = {.pending_bytes = 100, .sessions = 10, .services = 1}};
+    struct report last = {.interface = "eth0",
                           .gauges_delta = {.pending_bytes = 200, .sessions = 20, .services = 2}};
     ledger_add(l, &first);
     ledger_add(l, &last);
@@ -337,22 +329,70 @@ static void gauges_of_several_add_up(void **state)
     assert_int_equal(gauges->sessions, 20);
     assert_int_equal(gauges->services, 2);
     assert_int_equal(ledger_interface_imbalance(ledger_interface(l, 0)), -207);
-    assert_int_equal(ledger_interface(l, 1)->gauges.pending_bytes, 0);
 }
 
 static void imbalance_has_the_sign_of_what_is_missing(void **state)
 {
     (void)state;
     AUTO(ledger_free) struct ledger *l = make_ledger(1);
-    struct report r = {.delta = {.tcp_bytes = 100, .not_http_bytes = 30, .untracked_bytes = 20},
+    struct report r = {.interface = interfaces[0],
+                       .delta = {.tcp_bytes = 100, .not_http_bytes = 30, .untracked_bytes = 20},
                        .gauges_delta = {.pending_bytes = 10}};
     ledger_add(l, &r);
     assert_int_equal(ledger_interface_imbalance(ledger_interface(l, 0)), 40);
     add(l, "a", 41);
     assert_int_equal(ledger_interface_imbalance(ledger_interface(l, 0)), -1);
-    r = (struct report){.gauges_delta = {.pending_bytes = -10ull}};
+    r = (struct report){.interface = interfaces[0], .gauges_delta = {.pending_bytes = -10ull}};
     ledger_add(l, &r);
     assert_int_equal(ledger_interface_imbalance(ledger_interface(l, 0)), 9);
+}
+
+static void interfaces_are_those_that_were_reported_of(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_ledger(10);
+    add(l, "a", 1);
+    ledger_end_interval(l);
+    ledger_add(l, &(struct report){.interface = interfaces[1]});
+    assert_int_equal(ledger_interface_count(l), 2);
+    assert_false(ledger_interface(l, 0)->period[LEDGER_INTERVAL].reported);
+    assert_true(ledger_interface(l, 1)->period[LEDGER_INTERVAL].reported);
+    assert_true(ledger_interface(l, 0)->period[LEDGER_TOTAL].reported);
+}
+
+/* Names that come and go for ever, beside one that stays. */
+static void interfaces_past_the_cap_keep_their_counts_together(void **state)
+{
+    (void)state;
+    enum { COME_AND_GO = 3 * LEDGER_INTERFACES_MAX };
+    AUTO(ledger_free) struct ledger *l = make_ledger(10);
+    for (unsigned n = 0; n < COME_AND_GO; n++) {
+        char name[16];
+        snprintf(name, sizeof(name), "veth%u", n);
+        struct report r = {
+            .interface = name,
+            .time_ns = n,
+            .delta = {.tcp_bytes = 7, .not_http_bytes = 7},
+            .last = true,
+        };
+        ledger_add(l, &r);
+        add_at(l, "a", 1, n);
+    }
+    size_t count = ledger_interface_count(l);
+    assert_int_equal(count, LEDGER_INTERFACES_MAX + 1);
+    assert_string_equal(ledger_interface(l, 1)->name, "eth0");
+    const struct ledger_interface *other = ledger_interface(l, count - 1);
+    assert_string_equal(other->name, INTERFACE_OTHER);
+    uint64_t tcp_bytes = 0, service_bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        tcp_bytes += ledger_interface(l, i)->period[LEDGER_TOTAL].counts.tcp_bytes;
+        service_bytes += ledger_interface(l, i)->period[LEDGER_INTERVAL].service_bytes;
+    }
+    assert_int_equal(tcp_bytes, 7 * COME_AND_GO);
+    assert_int_equal(service_bytes, COME_AND_GO);
+    assert_int_equal(other->period[LEDGER_TOTAL].counts.tcp_bytes,
+                     7 * (COME_AND_GO - LEDGER_INTERFACES_MAX + 1));
+    assert_int_equal(ledger_interface_imbalance(other), 0);
 }
 
 /* Random reports against plain arrays. */
@@ -431,6 +471,8 @@ int main(void)
         cmocka_unit_test(names_of_the_agent_keep_their_place_past_the_cap),
         cmocka_unit_test(gauges_are_the_sum_of_their_changes),
         cmocka_unit_test(interface_that_several_report_of_is_one),
+        cmocka_unit_test(interfaces_are_those_that_were_reported_of),
+        cmocka_unit_test(interfaces_past_the_cap_keep_their_counts_together),
         cmocka_unit_test(gauges_of_several_add_up),
         cmocka_unit_test(imbalance_has_the_sign_of_what_is_missing),
         cmocka_unit_test(random_reports_give_what_a_naive_ledger_has),

@@ -24,8 +24,6 @@ static struct statsd_encoder_options graphite(void)
         .dialect = STATSD_GRAPHITE,
         .prefix = "httpacct",
         .host = "web1",
-        .interfaces = interfaces,
-        .interface_count = ARRAY_SIZE(interfaces),
     };
 }
 
@@ -35,8 +33,6 @@ static struct statsd_encoder_options datadog(void)
         .dialect = STATSD_DATADOG,
         .prefix = "httpacct",
         .host = "web1",
-        .interfaces = interfaces,
-        .interface_count = ARRAY_SIZE(interfaces),
     };
 }
 
@@ -61,8 +57,7 @@ static struct due_line service_line(enum metric_id metric, const char *variant, 
 
 static struct due_line on_interface(struct due_line l, unsigned interface)
 {
-    l.has_interface = true;
-    l.interface = interface;
+    l.interface = interfaces[interface];
     return l;
 }
 

@@ -83,13 +83,10 @@ static int close_loop(void **state)
 
 static struct syslog_sink *make_sink(const char *address)
 {
-    static const char *const interfaces[] = {"eth0"};
     struct syslog_sink_options options = {
         .facility = LOG_DAEMON,
         .hostname = "h.example",
         .services_max = 1000,
-        .interfaces = interfaces,
-        .interface_count = ARRAY_SIZE(interfaces),
         .reconnect_min_ms = 10,
         .reconnect_max_ms = 50,
     };
@@ -106,6 +103,7 @@ static struct syslog_sink *make_sink(const char *address)
 static void add(struct syslog_sink *s, unsigned number, uint64_t bytes)
 {
     struct report *r = calloc(1, sizeof(*r) + sizeof(r->services[0]));
+    r->interface = "eth0";
     r->time_ns = flush_ns;
     r->service_count = 1;
     snprintf(r->services[0].name.text, sizeof(r->services[0].name.text), "s%u", number);
@@ -321,6 +319,7 @@ static void service_with_open_connections_only_did_not_move(void **state)
     (void)state;
     struct syslog_sink *s = make_sink("local");
     struct report *r = calloc(1, sizeof(*r) + sizeof(r->services[0]));
+    r->interface = "eth0";
     r->service_count = 1;
     strcpy(r->services[0].name.text, "s1");
     r->services[0].open_delta = 3;
@@ -334,14 +333,17 @@ static void service_with_open_connections_only_did_not_move(void **state)
 static void interfaces_and_the_agent_tell_of_themselves(void **state)
 {
     (void)state;
-    struct syslog_sink_options options = {.address.local = true, .interface_count = 1};
-    options.interfaces = (const char *const[]){"we\"ird 0"};
+    struct syslog_sink_options options = {.address.local = true};
     metric_set_add(&options.metrics, METRIC_tcp_bytes);
     metric_set_add(&options.metrics, METRIC_sessions);
     metric_set_add(&options.metrics, METRIC_cpu_ms);
     struct syslog_sink *s = NULL;
     assert_int_equal(syslog_sink_new(&s, &loop, &options), 0);
-    struct report r = {.delta.tcp_bytes = 1500, .gauges_delta.sessions = 2};
+    struct report r = {
+        .interface = "we\"ird 0",
+        .delta.tcp_bytes = 1500,
+        .gauges_delta.sessions = 2,
+    };
     syslog_sink_add(s, &r);
     syslog_sink_set_agent(s, &(struct agent_telemetry){.cpu_ms = 7});
     syslog_sink_flush(s, flush_ns);

@@ -58,6 +58,7 @@ static void start_engine(struct trial *t, const struct trial_options *options)
     struct engine_options *o = calloc(1, sizeof(*o));
     assert_non_null(o);
     *o = (struct engine_options){
+        .interface = "test0",
         .rules = t->rules,
         .session_timeout_ns = 121 * 1000000000ull,
         .sessions_max = options->sessions_max ? options->sessions_max : 65536,
@@ -82,7 +83,6 @@ static void start_engine(struct trial *t, const struct trial_options *options)
 void trial_init(struct trial *t, const struct trial_options *options)
 {
     static const struct rule_options rule = {.query = "s"};
-    static const char *const interface = "test0";
     *t = (struct trial){.sink = {.take = take_frame, .context = t, .now_ns = 1000000000}};
     text_init(&t->messages);
     text_init(&t->told);
@@ -91,8 +91,6 @@ void trial_init(struct trial *t, const struct trial_options *options)
     assert_int_equal(ledger_new(&t->ledger,
                                 &(struct ledger_options){
                                     .services_max = 100000,
-                                    .interfaces = &interface,
-                                    .interface_count = 1,
                                 }),
                      0);
     start_engine(t, options);

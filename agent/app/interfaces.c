@@ -1,0 +1,496 @@
+/*
+ * Whatever happens, all that is done is to compare what is there with what is
+ * wanted (app/watch_plan.h): at the start, when the wish changes, when the kernel
+ * has news, when a watch has left, and from time to time while something fails.
+ */
+#include "app/interfaces.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/crew.h"
+#include "app/inbox.h"
+#include "app/watch_failures.h"
+#include "app/watch_group.h"
+#include "app/watch_plan.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "core/table.h"
+#include "io/capture.h"
+#include "io/netif.h"
+#include "io/netif_monitor.h"
+
+AUTO_DEFINE(struct watch_plan_item, free)
+
+/* What could not be watched is tried again after this. */
+enum { RETRY_MS = 10000 };
+
+struct interfaces {
+    struct interfaces_options options;
+    struct inbox *inbox;
+    struct crew *crew;
+    struct netif_monitor *monitor;
+    uv_timer_t retry;
+
+    struct interfaces_wish wish;
+    struct watch_group *groups;
+    size_t count; /* of them */
+    size_t shares;
+    size_t shares_max; /* at a time, so far */
+    struct watch_failures failures;
+    bool silent; /* failures are not said, but kept */
+    bool idle;   /* the log knows that nothing is watched */
+    bool full;   /* the log knows that there are too many */
+
+    bool asked;
+    unsigned unanswered;
+    bool stopping;
+};
+
+static const char *words(const struct text *t)
+{
+    return text_failed(t) ? strerror(ENOMEM) : t->data;
+}
+
+/* --- what is said ------------------------------------------------------------------ */
+
+static void say_failure(const char *name, int error, bool fatal)
+{
+    AUTO(text_deinit) struct text reason = {0};
+    watch_describe_error(&reason, name, error);
+    if (fatal)
+        log_error("%s", words(&reason));
+    else
+        log_warning("%s", words(&reason));
+}
+
+static const struct watch_group *find_watched(const struct interfaces *i, const char *name)
+{
+    for (const struct watch_group *g = i->groups; g; g = g->next)
+        if (!g->leaving && strcmp(g->name, name) == 0)
+            return g;
+    return NULL;
+}
+
+/* What the config calls by its name should not be missed in silence. */
+static void say_missing(const struct interfaces *i)
+{
+    const char *name;
+    for (size_t n = 0; (name = watch_list_name(i->wish.list, n)); n++) {
+        struct netif netif;
+        if (find_watched(i, name))
+            continue;
+        if (netif_find(&netif, name) < 0)
+            log_info("no interface '%s' yet: waiting for it", name);
+        else if (!netif.up)
+            log_info("%s is down: waiting for it to come up", name);
+    }
+}
+
+static void say_if_idle(struct interfaces *i)
+{
+    bool idle = true;
+    for (const struct watch_group *g = i->groups; idle && g; g = g->next)
+        idle = g->leaving;
+    if (idle && !i->idle)
+        log_warning("watching no interface now: waiting for one to come");
+    i->idle = idle;
+}
+
+static void say_if_full(struct interfaces *i, size_t refused)
+{
+    if (refused && !i->full)
+        log_warning("%zu interfaces are not watched: %d are the most", refused, INTERFACES_MAX);
+    i->full = refused > 0;
+}
+
+/* --- what begins and ends ---------------------------------------------------------- */
+
+static void on_retry(uv_timer_t *timer);
+
+static void retry_later(struct interfaces *i)
+{
+    if (!uv_is_active((uv_handle_t *)&i->retry))
+        uv_timer_start(&i->retry, on_retry, RETRY_MS, 0);
+}
+
+static void keep_failure(struct interfaces *i, const char *name, int index, int error)
+{
+    if (watch_failures_add(&i->failures, name, index, error) && !i->silent)
+        say_failure(name, error, false);
+    retry_later(i);
+}
+
+/* The rings are most of the memory that an idle agent has: @shares are to have one. */
+static uint32_t ring_bytes(const struct interfaces *i, unsigned shares)
+{
+    if (i->wish.ring_bytes)
+        return i->wish.ring_bytes;
+    return MAX(CAPTURE_RING_BYTES / shares, (uint32_t)CAPTURE_RING_BYTES_MIN);
+}
+
+static int begin(struct interfaces *i, const struct netif *netif, unsigned shares)
+{
+    const struct watch_list_interface *wanted = watch_list_find(i->wish.list, netif->name);
+    struct watch_group_options options = {
+        .netif = netif,
+        .shares = wanted->workers,
+        .inbox = i->inbox,
+        .ring_bytes = ring_bytes(i, shares),
+        .offload = i->wish.offload,
+        .engine = i->wish.engine,
+        .form = i->options.form,
+        .lines = i->options.lines,
+        .context = i->options.lines_context,
+    };
+    options.engine.ports = wanted->ports;
+    struct watch_group *g;
+    int error = crew_grow(i->crew, MAX(i->wish.workers, wanted->workers));
+    if (error == 0)
+        error = watch_group_open(&g, &options);
+    if (error < 0)
+        return error;
+    watch_group_begin(g, i->crew);
+    DL_APPEND(i->groups, g);
+    i->count++;
+    i->shares += g->count;
+    i->shares_max = MAX(i->shares_max, i->shares);
+    return 0;
+}
+
+/* How many rings there will be. */
+static unsigned count_shares(const struct interfaces *i, const struct watch_plan *p)
+{
+    unsigned shares = 0;
+    for (const struct watch_group *g = i->groups; g; g = g->next)
+        shares += g->leaving ? 0 : g->count;
+    for (size_t n = 0; n < p->begin_count; n++)
+        shares += watch_list_find(i->wish.list, p->begin[n]->name)->workers;
+    return shares;
+}
+
+static void begin_all(struct interfaces *i, const struct watch_plan *p)
+{
+    unsigned shares = count_shares(i, p);
+    AUTO(text_deinit) struct text names = {0};
+    for (size_t n = 0; n < p->begin_count; n++) {
+        const struct netif *netif = p->begin[n];
+        if (watch_failures_wait(&i->failures, netif->index))
+            continue;
+        int error = begin(i, netif, shares);
+        if (error == -ENODEV || error == -ENETDOWN)
+            continue; /* there will be news of it */
+        if (error < 0) {
+            keep_failure(i, netif->name, netif->index, error);
+            continue;
+        }
+        watch_failures_remove(&i->failures, netif->index);
+        text_printf(&names, "%s%s", names.size ? ", " : "", netif->name);
+    }
+    if (names.size && !i->silent)
+        log_info("watching %s", words(&names));
+}
+
+static void end(struct watch_group *g, bool gone)
+{
+    log_info(gone ? "%s is gone: its counts stay" : "%s: watched no longer, its counts stay",
+             g->name);
+    watch_group_dismiss(g);
+}
+
+/* The groups, in the order of the list; NULL without memory. */
+static struct watch_plan_item *list_items(const struct interfaces *i)
+{
+    struct watch_plan_item *items = calloc(i->count + 1, sizeof(*items));
+    size_t count = 0;
+    for (const struct watch_group *g = i->groups; items && g; g = g->next)
+        items[count++] = (struct watch_plan_item){
+            .name = g->name,
+            .index = g->index,
+            .workers = g->count,
+            .leaving = g->leaving,
+            .deaf = watch_group_is_deaf(g),
+        };
+    return items;
+}
+
+static void follow(struct interfaces *i, const struct watch_plan *p)
+{
+    size_t item = 0, ended = 0;
+    for (struct watch_group *g = i->groups; g; g = g->next, item++) {
+        if (ended < p->end_count && p->end[ended].item == item)
+            end(g, p->end[ended++].gone);
+    }
+    begin_all(i, p);
+    crew_wake(i->crew);
+    say_if_full(i, p->refused_count);
+}
+
+static int compare(struct interfaces *i)
+{
+    AUTO(netif_list_free) struct netif_list *there = NULL;
+    AUTO(free) struct watch_plan_item *items = list_items(i);
+    AUTO(watch_plan_deinit) struct watch_plan plan = {0};
+    int error = items ? netif_list_new(&there) : -ENOMEM;
+    if (error < 0)
+        return error;
+    watch_failures_keep(&i->failures, there);
+    error = watch_plan_make(&plan, i->wish.list, there, items, i->count, INTERFACES_MAX);
+    if (error < 0)
+        return error;
+    follow(i, &plan);
+    return 0;
+}
+
+/* Make what is watched what should be. */
+static void adapt(struct interfaces *i)
+{
+    if (i->stopping || !i->wish.list)
+        return;
+    int error = compare(i);
+    if (error < 0) {
+        log_warning("can't list the interfaces: %s", strerror(-error));
+        retry_later(i);
+    }
+    if (!i->silent)
+        say_if_idle(i);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    struct interfaces *i = CONTAINER_OF(timer, struct interfaces, retry);
+    watch_failures_retry(&i->failures);
+    adapt(i);
+}
+
+static void on_change(void *context)
+{
+    adapt(context);
+}
+
+/* --- what the watches tell --------------------------------------------------------- */
+
+static void take_answer(struct interfaces *i, struct watch_share *s)
+{
+    i->unanswered -= s->unanswered;
+    s->unanswered = false;
+}
+
+static void take_report(struct interfaces *i, const struct watch_share *s, struct report *report,
+                        const char *missing)
+{
+    if (report)
+        i->options.report(i->options.context, report);
+    else
+        log_error("%s: out of memory: %s", s->group->name, missing);
+    report_free(report);
+}
+
+static void take_end(struct interfaces *i, struct watch_share *s, struct report *last)
+{
+    take_report(i, s, last, "what it counted last is lost");
+    take_answer(i, s);
+    s->watch = watch_free(s->watch);
+    crew_drop(i->crew, s->worker);
+    struct watch_group *g = s->group;
+    if (!watch_group_has_ended(g))
+        return;
+    DL_DELETE(i->groups, g);
+    i->count--;
+    i->shares -= g->count;
+    watch_group_free(g);
+}
+
+static void take_news(struct interfaces *i, const struct inbox_news *n)
+{
+    struct watch_share *s = n->owner;
+    if (n->error) {
+        keep_failure(i, s->group->name, s->group->index, n->error);
+        watch_group_dismiss(s->group);
+    }
+    if (n->answered) {
+        take_answer(i, s);
+        take_report(i, s, n->report, "what it counted comes later");
+    }
+    s->deaf |= n->stopped;
+    if (n->ended)
+        take_end(i, s, n->last);
+}
+
+static void tell_answered(struct interfaces *i)
+{
+    if (!i->asked || i->unanswered > 0)
+        return;
+    i->asked = false;
+    i->options.answered(i->options.context);
+}
+
+static void tell_ended(struct interfaces *i)
+{
+    if (i->stopping && !i->groups)
+        i->options.ended(i->options.context);
+}
+
+static void on_news(void *context)
+{
+    struct interfaces *i = context;
+    bool left = false;
+    struct inbox_news news;
+    while (inbox_take(i->inbox, &news)) {
+        left |= news.error || news.stopped || news.ended;
+        take_news(i, &news);
+    }
+    tell_answered(i);
+    if (left) {
+        crew_wake(i->crew);
+        adapt(i);
+        tell_ended(i);
+    }
+}
+
+/* --- from outside ------------------------------------------------------------------ */
+
+static int open_parts(struct interfaces *i, uv_loop_t *loop)
+{
+    int error = inbox_new(&i->inbox, loop, on_news, i);
+    if (error == 0)
+        error = crew_new(&i->crew);
+    if (error == 0)
+        error = netif_monitor_new(&i->monitor, loop, on_change, i);
+    return error;
+}
+
+int interfaces_new(struct interfaces **out, uv_loop_t *loop,
+                   const struct interfaces_options *options)
+{
+    struct interfaces *i = calloc(1, sizeof(*i));
+    if (!i)
+        return -ENOMEM;
+    i->options = *options;
+    uv_timer_init(loop, &i->retry);
+    int error = open_parts(i, loop);
+    if (error < 0) {
+        interfaces_close(i);
+        return error;
+    }
+    *out = i;
+    return 0;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(CONTAINER_OF((uv_timer_t *)handle, struct interfaces, retry));
+}
+
+struct interfaces *interfaces_close(struct interfaces *i)
+{
+    if (!i)
+        return NULL;
+    i->crew = crew_free(i->crew);
+    struct watch_group *g, *next;
+    DL_FOREACH_SAFE (i->groups, g, next)
+        watch_group_free(g);
+    i->monitor = netif_monitor_close(i->monitor);
+    i->inbox = inbox_close(i->inbox);
+    watch_list_free(i->wish.list);
+    watch_failures_deinit(&i->failures);
+    uv_close((uv_handle_t *)&i->retry, on_closed);
+    return NULL;
+}
+
+/* Returns -errno if @name, which must be watched, is not. */
+static int check_name(const struct interfaces *i, const char *name)
+{
+    struct netif netif;
+    if (find_watched(i, name))
+        return 0;
+    int error = netif_find(&netif, name);
+    if (error == 0 && netif.up) {
+        const struct watch_failure *f = watch_failures_find(&i->failures, netif.index);
+        return f ? f->error : 0;
+    }
+    bool commanded = i->wish.list->name_count > 0;
+    return !commanded ? 0 : error < 0 ? error : -ENETDOWN;
+}
+
+/* Returns -errno when it is no use to wait: the log says why. */
+static int check_start(const struct interfaces *i)
+{
+    const char *name;
+    int error = 0;
+    for (size_t n = 0; error == 0 && (name = watch_list_name(i->wish.list, n)); n++) {
+        error = check_name(i, name);
+        if (error < 0)
+            say_failure(name, error, true);
+    }
+    for (size_t n = 0; error == 0 && n < i->failures.count; n++) {
+        const struct watch_failure *f = &i->failures.at[n];
+        error = f->error == -EPERM ? f->error : 0; /* without the rights none can be */
+        say_failure(f->name, f->error, error < 0);
+    }
+    return error;
+}
+
+int interfaces_start(struct interfaces *i, const struct interfaces_wish *wish)
+{
+    i->silent = true;
+    i->wish = *wish;
+    int error = compare(i);
+    if (error < 0)
+        log_error("can't list the interfaces: %s", strerror(-error));
+    return error < 0 ? error : check_start(i);
+}
+
+void interfaces_announce(struct interfaces *i)
+{
+    AUTO(text_deinit) struct text names = {0};
+    for (const struct watch_group *g = i->groups; g; g = g->next)
+        text_printf(&names, "%s%s", names.size ? ", " : "", g->name);
+    if (i->groups)
+        log_info("watching %s", words(&names));
+    i->silent = false;
+    say_missing(i);
+    say_if_idle(i);
+}
+
+void interfaces_want(struct interfaces *i, const struct interfaces_wish *wish)
+{
+    watch_list_free(i->wish.list);
+    i->wish = *wish;
+    adapt(i);
+    say_missing(i);
+}
+
+size_t interfaces_shares_max(const struct interfaces *i)
+{
+    return i->shares_max;
+}
+
+const struct interfaces_wish *interfaces_wish(const struct interfaces *i)
+{
+    return &i->wish;
+}
+
+void interfaces_ask(struct interfaces *i)
+{
+    i->asked = true;
+    for (struct watch_group *g = i->groups; g; g = g->next)
+        i->unanswered += watch_group_ask(g);
+    crew_wake(i->crew);
+    tell_answered(i);
+}
+
+bool interfaces_are_asked(const struct interfaces *i)
+{
+    return i->asked;
+}
+
+void interfaces_stop(struct interfaces *i)
+{
+    i->stopping = true;
+    for (struct watch_group *g = i->groups; g; g = g->next)
+        watch_group_dismiss(g);
+    crew_wake(i->crew);
+    tell_ended(i);
+}
