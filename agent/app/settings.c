@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <libconfig.h>
 #include <libgen.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,10 +21,16 @@ static void close_file(FILE *file)
 }
 AUTO_DEFINE(FILE, close_file)
 
+bool settings_is_pattern(const char *interface)
+{
+    return strpbrk(interface, "*?[\\");
+}
+
 static bool is_interface_name(const char *name)
 {
     size_t size = strlen(name);
-    if (size == 0 || size >= IF_NAMESIZE)
+    size_t size_max = settings_is_pattern(name) ? SETTINGS_PATTERN_MAX : IF_NAMESIZE - 1;
+    if (size == 0 || size > size_max)
         return false;
     for (; *name; name++)
         if ((unsigned char)*name <= ' ' || *name == 0x7f || *name == '/' || *name == ':')
@@ -36,7 +43,9 @@ static int read_interface_name(const struct key *k, const config_setting_t *s, v
 {
     (void)k;
     if (!key_is(s, CONFIG_TYPE_STRING) || !is_interface_name(config_setting_get_string(s)))
-        return key_fail_value(s, "a string of 1 to 15 characters without blank, \"/\" and \":\"",
+        return key_fail_value(s,
+                              "a string of 1 to 15 characters without blank, \"/\" and \":\", "
+                              "or a pattern of at most 63",
                               error);
     strcpy(field, config_setting_get_string(s));
     return 0;

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include <net/if.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,8 +17,10 @@
 #include "core/port_set.h"
 #include "core/rule.h"
 
+enum { SETTINGS_PATTERN_MAX = 63 };
+
 struct settings_interface {
-    char name[IF_NAMESIZE];
+    char name[SETTINGS_PATTERN_MAX + 1]; /* or a pattern */
     struct port_set ports;
     uint32_t workers; /* that share its packets */
 };
@@ -50,6 +52,9 @@ struct settings {
  * as @include calls them.
  */
 int settings_load(struct settings **out, const char *path, struct text *error);
+
+/* Whether @interface is a pattern for names (fnmatch(3)), and not a name. */
+bool settings_is_pattern(const char *interface);
 
 /* What holds without a file, or with an empty one. */
 int settings_default(struct settings **out);

@@ -51,14 +51,9 @@ struct watch_list *watch_list_free(struct watch_list *l)
     return NULL;
 }
 
-bool watch_list_is_pattern(const char *name)
-{
-    return strpbrk(name, "*?[\\");
-}
-
 static bool matches(const char *pattern, const char *name)
 {
-    return watch_list_is_pattern(pattern) && fnmatch(pattern, name, 0) == 0;
+    return settings_is_pattern(pattern) && fnmatch(pattern, name, 0) == 0;
 }
 
 static bool is_asked_for(const struct watch_list *l, const char *name)
@@ -97,7 +92,7 @@ const char *watch_list_name(const struct watch_list *l, size_t number)
     size_t count = l->name_count ? l->name_count : l->count;
     for (size_t i = 0; i < count; i++) {
         const char *name = l->name_count ? l->names[i] : l->interfaces[i].name;
-        if (!watch_list_is_pattern(name) && number-- == 0)
+        if (!settings_is_pattern(name) && number-- == 0)
             return name;
     }
     return NULL;

@@ -41,9 +41,6 @@ AUTO_DEFINE(struct watch_list, watch_list_free)
 /* How to watch the interface called @name, or NULL: it is not to be watched. */
 const struct watch_list_interface *watch_list_find(const struct watch_list *l, const char *name);
 
-/* Whether @name is a pattern. */
-bool watch_list_is_pattern(const char *name);
-
 /* The @number-th interface that is called by its name, or NULL: there are no more. */
 const char *watch_list_name(const struct watch_list *l, size_t number);
 

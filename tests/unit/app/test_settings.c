@@ -131,7 +131,7 @@ static void the_installed_files_examples_load(void **state)
     }
     fclose(file);
     AUTO(settings_free) struct settings *s = loaded(examples.data);
-    assert_int_equal(s->interface_count, 2);
+    assert_int_equal(s->interface_count, 3);
     assert_int_equal(s->rule_count, 7);
     assert_int_equal(s->outputs.statsd_count, 2);
     assert_true(s->outputs.syslog.wanted);
@@ -285,6 +285,21 @@ static void nuls_are_errors(void **state)
     assert_file_fails(MAIN, -EINVAL, MAIN ":2: NUL in the file: \\x00");
 }
 
+static void interfaces_may_be_patterns(void **state)
+{
+    (void)state;
+    AUTO(settings_free)
+    struct settings *s = loaded("interfaces = ( { name = \"br-[0-9a-f][0-9a-f][0-9a-f]*\"; } );");
+    assert_string_equal(s->interfaces[0].name, "br-[0-9a-f][0-9a-f][0-9a-f]*");
+    char content[128], message[256];
+    snprintf(content, sizeof(content), "interfaces = ( { name = \"%064d*\"; } );", 0);
+    snprintf(message, sizeof(message),
+             "1: name must be a string of 1 to 15 characters without blank, \"/\" and \":\", or a "
+             "pattern of at most 63, not \"%064d*\"",
+             0);
+    assert_error(content, message);
+}
+
 static void interfaces_are_checked(void **state)
 {
     (void)state;
@@ -294,7 +309,7 @@ static void interfaces_are_checked(void **state)
         snprintf(content, sizeof(content), "interfaces = ( { name = \"%s\"; } );", names[i]);
         snprintf(message, sizeof(message),
                  "1: name must be a string of 1 to 15 characters without blank, \"/\" and \":\", "
-                 "not \"%s\"",
+                 "or a pattern of at most 63, not \"%s\"",
                  names[i]);
         assert_error(content, message);
     }
@@ -553,6 +568,7 @@ int main(void)
         cmocka_unit_test(numbers_that_would_wrap_are_errors),
         cmocka_unit_test(large_numbers_elsewhere_are_none),
         cmocka_unit_test(nuls_are_errors),
+        cmocka_unit_test(interfaces_may_be_patterns),
         cmocka_unit_test(interfaces_are_checked),
         cmocka_unit_test(rule_errors_have_the_rules_line),
         cmocka_unit_test(a_statsd_destination_has_defaults),
