@@ -9,14 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/crew.h"
-#include "app/inbox.h"
 #include "app/watch_failures.h"
-#include "app/watch_group.h"
 #include "app/watch_plan.h"
+#include "app/watch_set.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "core/table.h"
 #include "io/capture.h"
 #include "io/netif.h"
 #include "io/netif_monitor.h"
@@ -28,23 +25,17 @@ enum { RETRY_MS = 10000 };
 
 struct interfaces {
     struct interfaces_options options;
-    struct inbox *inbox;
-    struct crew *crew;
+    struct watch_set watched;
     struct netif_monitor *monitor;
     uv_timer_t retry;
 
     struct interfaces_wish wish;
-    struct watch_group *groups;
-    size_t count; /* of them */
-    size_t shares;
-    size_t shares_max; /* at a time, so far */
     struct watch_failures failures;
     bool silent; /* failures are not said, but kept */
     bool idle;   /* the log knows that nothing is watched */
     bool full;   /* the log knows that there are too many */
 
     bool asked;
-    unsigned unanswered;
     bool stopping;
 };
 
@@ -65,21 +56,13 @@ static void say_failure(const char *name, int error, bool fatal)
         log_warning("%s", words(&reason));
 }
 
-static const struct watch_group *find_watched(const struct interfaces *i, const char *name)
-{
-    for (const struct watch_group *g = i->groups; g; g = g->next)
-        if (!g->leaving && strcmp(g->name, name) == 0)
-            return g;
-    return NULL;
-}
-
 /* What the config calls by its name should not be missed in silence. */
 static void say_missing(const struct interfaces *i)
 {
     const char *name;
     for (size_t n = 0; (name = watch_list_name(i->wish.list, n)); n++) {
         struct netif netif;
-        if (find_watched(i, name))
+        if (watch_set_find(&i->watched, name))
             continue;
         if (netif_find(&netif, name) < 0)
             log_info("no interface '%s' yet: waiting for it", name);
@@ -90,9 +73,7 @@ static void say_missing(const struct interfaces *i)
 
 static void say_if_idle(struct interfaces *i)
 {
-    bool idle = true;
-    for (const struct watch_group *g = i->groups; idle && g; g = g->next)
-        idle = g->leaving;
+    bool idle = watch_set_is_idle(&i->watched);
     if (idle && !i->idle)
         log_warning("watching no interface now: waiting for one to come");
     i->idle = idle;
@@ -136,7 +117,6 @@ static int begin(struct interfaces *i, const struct netif *netif, unsigned share
     struct watch_group_options options = {
         .netif = netif,
         .shares = wanted->workers,
-        .inbox = i->inbox,
         .ring_bytes = ring_bytes(i, shares),
         .offload = i->wish.offload,
         .engine = i->wish.engine,
@@ -145,25 +125,14 @@ static int begin(struct interfaces *i, const struct netif *netif, unsigned share
         .context = i->options.lines_context,
     };
     options.engine.ports = wanted->ports;
-    struct watch_group *g;
-    int error = crew_grow(i->crew, MAX(i->wish.workers, wanted->workers));
-    if (error == 0)
-        error = watch_group_open(&g, &options);
-    if (error < 0)
-        return error;
-    watch_group_begin(g, i->crew);
-    DL_APPEND(i->groups, g);
-    i->count++;
-    i->shares += g->count;
-    i->shares_max = MAX(i->shares_max, i->shares);
-    return 0;
+    return watch_set_begin(&i->watched, &options, i->wish.workers);
 }
 
 /* How many rings there will be. */
 static unsigned count_shares(const struct interfaces *i, const struct watch_plan *p)
 {
     unsigned shares = 0;
-    for (const struct watch_group *g = i->groups; g; g = g->next)
+    for (const struct watch_group *g = i->watched.groups; g; g = g->next)
         shares += g->leaving ? 0 : g->count;
     for (size_t n = 0; n < p->begin_count; n++)
         shares += watch_list_find(i->wish.list, p->begin[n]->name)->workers;
@@ -199,44 +168,28 @@ static void end(struct watch_group *g, bool gone)
     watch_group_dismiss(g);
 }
 
-/* The groups, in the order of the list; NULL without memory. */
-static struct watch_plan_item *list_items(const struct interfaces *i)
-{
-    struct watch_plan_item *items = calloc(i->count + 1, sizeof(*items));
-    size_t count = 0;
-    for (const struct watch_group *g = i->groups; items && g; g = g->next)
-        items[count++] = (struct watch_plan_item){
-            .name = g->name,
-            .index = g->index,
-            .workers = g->count,
-            .leaving = g->leaving,
-            .deaf = watch_group_is_deaf(g),
-        };
-    return items;
-}
-
 static void follow(struct interfaces *i, const struct watch_plan *p)
 {
     size_t item = 0, ended = 0;
-    for (struct watch_group *g = i->groups; g; g = g->next, item++) {
+    for (struct watch_group *g = i->watched.groups; g; g = g->next, item++) {
         if (ended < p->end_count && p->end[ended].item == item)
             end(g, p->end[ended++].gone);
     }
     begin_all(i, p);
-    crew_wake(i->crew);
+    crew_wake(i->watched.crew);
     say_if_full(i, p->refused_count);
 }
 
 static int compare(struct interfaces *i)
 {
     AUTO(netif_list_free) struct netif_list *there = NULL;
-    AUTO(free) struct watch_plan_item *items = list_items(i);
+    AUTO(free) struct watch_plan_item *items = watch_set_items(&i->watched);
     AUTO(watch_plan_deinit) struct watch_plan plan = {0};
     int error = items ? netif_list_new(&there) : -ENOMEM;
     if (error < 0)
         return error;
     watch_failures_keep(&i->failures, there);
-    error = watch_plan_make(&plan, i->wish.list, there, items, i->count, INTERFACES_MAX);
+    error = watch_plan_make(&plan, i->wish.list, there, items, i->watched.count, INTERFACES_MAX);
     if (error < 0)
         return error;
     follow(i, &plan);
@@ -271,12 +224,6 @@ static void on_change(void *context)
 
 /* --- what the watches tell --------------------------------------------------------- */
 
-static void take_answer(struct interfaces *i, struct watch_share *s)
-{
-    i->unanswered -= s->unanswered;
-    s->unanswered = false;
-}
-
 static void take_report(struct interfaces *i, const struct watch_share *s, struct report *report,
                         const char *missing)
 {
@@ -287,21 +234,6 @@ static void take_report(struct interfaces *i, const struct watch_share *s, struc
     report_free(report);
 }
 
-static void take_end(struct interfaces *i, struct watch_share *s, struct report *last)
-{
-    take_report(i, s, last, "what it counted last is lost");
-    take_answer(i, s);
-    s->watch = watch_free(s->watch);
-    crew_drop(i->crew, s->worker);
-    struct watch_group *g = s->group;
-    if (!watch_group_has_ended(g))
-        return;
-    DL_DELETE(i->groups, g);
-    i->count--;
-    i->shares -= g->count;
-    watch_group_free(g);
-}
-
 static void take_news(struct interfaces *i, const struct inbox_news *n)
 {
     struct watch_share *s = n->owner;
@@ -309,18 +241,17 @@ static void take_news(struct interfaces *i, const struct inbox_news *n)
         keep_failure(i, s->group->name, s->group->index, n->error);
         watch_group_dismiss(s->group);
     }
-    if (n->answered) {
-        take_answer(i, s);
+    if (n->answered)
         take_report(i, s, n->report, "what it counted comes later");
+    if (n->ended) {
+        take_report(i, s, n->last, "what it counted last is lost");
+        watch_set_drop(&i->watched, s);
     }
-    s->deaf |= n->stopped;
-    if (n->ended)
-        take_end(i, s, n->last);
 }
 
 static void tell_answered(struct interfaces *i)
 {
-    if (!i->asked || i->unanswered > 0)
+    if (!i->asked || i->watched.unanswered > 0)
         return;
     i->asked = false;
     i->options.answered(i->options.context);
@@ -328,7 +259,7 @@ static void tell_answered(struct interfaces *i)
 
 static void tell_ended(struct interfaces *i)
 {
-    if (i->stopping && !i->groups)
+    if (i->stopping && !i->watched.groups)
         i->options.ended(i->options.context);
 }
 
@@ -337,29 +268,19 @@ static void on_news(void *context)
     struct interfaces *i = context;
     bool left = false;
     struct inbox_news news;
-    while (inbox_take(i->inbox, &news)) {
+    while (watch_set_take(&i->watched, &news)) {
         left |= news.error || news.stopped || news.ended;
         take_news(i, &news);
     }
     tell_answered(i);
     if (left) {
-        crew_wake(i->crew);
+        crew_wake(i->watched.crew);
         adapt(i);
         tell_ended(i);
     }
 }
 
 /* --- from outside ------------------------------------------------------------------ */
-
-static int open_parts(struct interfaces *i, uv_loop_t *loop)
-{
-    int error = inbox_new(&i->inbox, loop, on_news, i);
-    if (error == 0)
-        error = crew_new(&i->crew);
-    if (error == 0)
-        error = netif_monitor_new(&i->monitor, loop, on_change, i);
-    return error;
-}
 
 int interfaces_new(struct interfaces **out, uv_loop_t *loop,
                    const struct interfaces_options *options)
@@ -369,7 +290,9 @@ int interfaces_new(struct interfaces **out, uv_loop_t *loop,
         return -ENOMEM;
     i->options = *options;
     uv_timer_init(loop, &i->retry);
-    int error = open_parts(i, loop);
+    int error = watch_set_init(&i->watched, loop, on_news, i);
+    if (error == 0)
+        error = netif_monitor_new(&i->monitor, loop, on_change, i);
     if (error < 0) {
         interfaces_close(i);
         return error;
@@ -387,12 +310,8 @@ struct interfaces *interfaces_close(struct interfaces *i)
 {
     if (!i)
         return NULL;
-    i->crew = crew_free(i->crew);
-    struct watch_group *g, *next;
-    DL_FOREACH_SAFE (i->groups, g, next)
-        watch_group_free(g);
+    watch_set_deinit(&i->watched);
     i->monitor = netif_monitor_close(i->monitor);
-    i->inbox = inbox_close(i->inbox);
     watch_list_free(i->wish.list);
     watch_failures_deinit(&i->failures);
     uv_close((uv_handle_t *)&i->retry, on_closed);
@@ -403,7 +322,7 @@ struct interfaces *interfaces_close(struct interfaces *i)
 static int check_name(const struct interfaces *i, const char *name)
 {
     struct netif netif;
-    if (find_watched(i, name))
+    if (watch_set_find(&i->watched, name))
         return 0;
     int error = netif_find(&netif, name);
     if (error == 0 && netif.up) {
@@ -445,9 +364,9 @@ int interfaces_start(struct interfaces *i, const struct interfaces_wish *wish)
 void interfaces_announce(struct interfaces *i)
 {
     AUTO(text_deinit) struct text names = {0};
-    for (const struct watch_group *g = i->groups; g; g = g->next)
+    for (const struct watch_group *g = i->watched.groups; g; g = g->next)
         text_printf(&names, "%s%s", names.size ? ", " : "", g->name);
-    if (i->groups)
+    if (i->watched.groups)
         log_info("watching %s", words(&names));
     i->silent = false;
     say_missing(i);
@@ -464,7 +383,7 @@ void interfaces_want(struct interfaces *i, const struct interfaces_wish *wish)
 
 size_t interfaces_shares_max(const struct interfaces *i)
 {
-    return i->shares_max;
+    return i->watched.shares_max;
 }
 
 const struct interfaces_wish *interfaces_wish(const struct interfaces *i)
@@ -475,9 +394,7 @@ const struct interfaces_wish *interfaces_wish(const struct interfaces *i)
 void interfaces_ask(struct interfaces *i)
 {
     i->asked = true;
-    for (struct watch_group *g = i->groups; g; g = g->next)
-        i->unanswered += watch_group_ask(g);
-    crew_wake(i->crew);
+    watch_set_ask(&i->watched);
     tell_answered(i);
 }
 
@@ -489,8 +406,6 @@ bool interfaces_are_asked(const struct interfaces *i)
 void interfaces_stop(struct interfaces *i)
 {
     i->stopping = true;
-    for (struct watch_group *g = i->groups; g; g = g->next)
-        watch_group_dismiss(g);
-    crew_wake(i->crew);
+    watch_set_dismiss(&i->watched);
     tell_ended(i);
 }
