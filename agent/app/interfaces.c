@@ -20,8 +20,10 @@
 
 AUTO_DEFINE(struct watch_plan_item, free)
 
-/* What could not be watched is tried again after this. */
-enum { RETRY_MS = 10000 };
+enum {
+    RETRY_MS = 10000, /* what could not be watched is tried again after this */
+    TURN_MAX = 4,     /* that begin in one turn of the loop: each takes a part of a second */
+};
 
 struct interfaces {
     struct interfaces_options options;
@@ -89,6 +91,7 @@ static void say_if_full(struct interfaces *i, size_t refused)
 /* --- what begins and ends ---------------------------------------------------------- */
 
 static void on_retry(uv_timer_t *timer);
+static void on_rest(uv_timer_t *timer);
 
 static void retry_later(struct interfaces *i)
 {
@@ -141,12 +144,16 @@ static unsigned count_shares(const struct interfaces *i, const struct watch_plan
 
 static void begin_all(struct interfaces *i, const struct watch_plan *p)
 {
-    unsigned shares = count_shares(i, p);
+    unsigned shares = count_shares(i, p), tried = 0;
     AUTO(text_deinit) struct text names = {0};
     for (size_t n = 0; n < p->begin_count; n++) {
         const struct netif *netif = p->begin[n];
         if (watch_failures_wait(&i->failures, netif->index))
             continue;
+        if (tried++ == TURN_MAX && !i->silent) {
+            uv_timer_start(&i->retry, on_rest, 0, 0);
+            break;
+        }
         int error = begin(i, netif, shares);
         if (error == -ENODEV || error == -ENETDOWN)
             continue; /* there will be news of it */
@@ -215,6 +222,14 @@ static void on_retry(uv_timer_t *timer)
     struct interfaces *i = CONTAINER_OF(timer, struct interfaces, retry);
     watch_failures_retry(&i->failures);
     adapt(i);
+}
+
+static void on_rest(uv_timer_t *timer)
+{
+    struct interfaces *i = CONTAINER_OF(timer, struct interfaces, retry);
+    adapt(i);
+    if (i->failures.count)
+        retry_later(i);
 }
 
 static void on_change(void *context)
