@@ -2,12 +2,14 @@
 """Interfaces that come, go and change their names while the agent runs."""
 
 import collections
+import json
 import os
 import pathlib
 import re
 import time
 
-from harness import SANITIZED, LabTest, main, require, require_root, run, wait_for
+from harness import (ETHERNET_HEADER_BYTES, SANITIZED, LabTest, main, require, require_root, run,
+                     wait_for)
 from servers import NGINX_MODULE, Nginx
 
 SERVER = "10.99.0.2"
@@ -147,6 +149,27 @@ class HotplugTest(LabTest):
 
     def test_comes_back_with_several_workers(self):
         self.check_return('{ name = "server*"; workers = 2; }')
+
+    def test_what_the_ring_held_when_it_went_is_counted(self):
+        """It is removed before the kernel hands over the block with the last packets."""
+        self.configure('{ name = "server0"; }', "offload = false;")
+        agent = self.start_agent(self.server, "--print", "json")
+        counted = 0
+        for number in range(1, 6):
+            self.plug()
+            self.wait_until_watched(agent, times=number)
+            link = self.client.run(
+                "sh", "-c", f"curl -sS -o /dev/null 'http://{SERVER}/small?s=a&n=[1-9]' &&"
+                            "ip -j -s link show dev client0 && ip link del client0").stdout
+            statistics = json.loads(link)[0]["stats64"]
+            counted += sum(statistics[way]["bytes"] -
+                           statistics[way]["packets"] * ETHERNET_HEADER_BYTES
+                           for way in ("rx", "tx"))
+            self.wait_until_gone(agent, times=number)
+        totals = self.stop_agent(agent)
+        totals.check_balance(self)
+        self.check_requests(totals, "a")
+        self.assertGreaterEqual(totals.interface("tcp_bytes"), counted)
 
     def test_gets_another_name(self):
         self.configure('{ name = "server?"; }')
