@@ -199,16 +199,18 @@ static void add_statsd_telemetry(struct agent_telemetry *t, const struct statsd 
     t->bytes_sent += c->bytes;
     t->sends_refused += c->refused;
     t->flushes_late += c->flushes_late;
-    t->due_bytes += statsd_due_bytes(s);
+    t->due_bytes = MAX(t->due_bytes, statsd_left_bytes(s));
     t->flush_ms = MAX(t->flush_ms, c->flush_ms);
 }
 
-static void add_syslog_telemetry(struct agent_telemetry *t, const struct syslog_sink *s)
+static void add_syslog_telemetry(struct agent_telemetry *t, struct syslog_sink *s)
 {
     const struct syslog_sink_counts *c = syslog_sink_counts(s);
+    t->messages_sent += c->messages;
+    t->lines_dropped += c->lines_dropped;
     t->sends_refused += c->refused;
     t->flushes_late += c->flushes_late;
-    t->due_bytes += syslog_sink_due_bytes(s);
+    t->due_bytes = MAX(t->due_bytes, syslog_sink_left_bytes(s));
 }
 
 static struct agent_telemetry telemetry(const struct outputs *o)

@@ -12,6 +12,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "core/name_mark.h"
+
 static unsigned hash_name(const struct account *a, const struct service_name *name, size_t size)
 {
     return (unsigned)XXH3_64bits_withSeed(name->text, size, a->hash_seed);
@@ -67,9 +69,10 @@ struct service *account_service(struct account *a, const struct service_name *na
 
     if (HASH_COUNT(a->services) - RESERVED_SERVICES < a->services_max)
         s = add_service(a, name);
-    if (s)
+    if (s) {
+        a->total.names_changed += name_mark_ends(bytes_make(name->text, size));
         return s;
-
+    }
     a->total.services_folded++;
     return a->other;
 }

@@ -52,6 +52,7 @@ struct service_counts {
     X(ring_drops)       /* packets that the ring had no room for */                                \
     X(sessions_evicted) /* connections given up before their time: table full */                   \
     X(services_folded)  /* requests whose service became _other: table full */                     \
+    X(names_changed)    /* services whose name from the network did not fit */                     \
     X(gaps)             /* holes in streams that did not fill */                                   \
     X(heads_cut)        /* heads of which a part was missing, too long or not HTTP */              \
     X(resumed)          /* streams that were lost and found their next head */
@@ -66,7 +67,7 @@ struct interface_counts {
 #define INTERFACE_GAUGES(X)                                                                        \
     X(pending_bytes) /* counted in tcp_bytes, their service not known yet */                       \
     X(sessions)      /* HTTP connections in the table */                                           \
-    X(services)      /* in use */
+    X(services)      /* in use, by each of those that report */
 
 struct interface_gauges {
     INTERFACE_GAUGES(INTERFACE_COUNT_MEMBER)

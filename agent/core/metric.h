@@ -40,9 +40,12 @@
     X(sessions, INTERFACE, GAUGE, true, "connection", "HTTP connections in the table")             \
     X(sessions_evicted, INTERFACE, COUNTER, true, "connection",                                    \
       "connections given up before their time: table full")                                        \
-    X(services, INTERFACE, GAUGE, true, "service", "services in use")                              \
+    X(services, INTERFACE, GAUGE, true, "service",                                                 \
+      "services in use; one that several workers see counts for each")                             \
     X(services_folded, INTERFACE, COUNTER, true, "request",                                        \
       "requests whose service became _other: table full")                                          \
+    X(names_changed, INTERFACE, COUNTER, true, "service",                                          \
+      "services whose name from the network did not fit, and was changed")                         \
     X(gaps, INTERFACE, COUNTER, true, "gap", "holes in streams that did not fill")                 \
     X(heads_cut, INTERFACE, COUNTER, true, "head",                                                 \
       "heads of which a part was missing, too long or not HTTP")                                   \
@@ -52,15 +55,21 @@
 #define AGENT_COUNTERS(X)                                                                          \
     X(datagrams_sent, AGENT, COUNTER, true, "datagram", "datagrams that the kernel took")          \
     X(bytes_sent, AGENT, COUNTER, true, "byte", "their payload")                                   \
+    X(messages_sent, AGENT, COUNTER, true, "message", "messages that syslog took")                 \
     X(sends_refused, AGENT, COUNTER, true, "error",                                                \
       "sends that failed: what they carried stayed due")                                           \
     X(flushes_late, AGENT, COUNTER, true, "flush",                                                 \
       "flushes that had not ended when the next was due")                                          \
+    X(lines_dropped, AGENT, COUNTER, true, "line",                                                 \
+      "lines of the agent's log that syslog was too slow for")                                     \
     X(cpu_ms, AGENT, COUNTER, true, "millisecond", "CPU time used")
 
 #define AGENT_GAUGES(X)                                                                            \
-    X(due_bytes, AGENT, GAUGE, true, "byte", "of the metric bytes, counted but not sent yet")      \
-    X(flush_ms, AGENT, GAUGE, true, "millisecond", "how long the last flush took")                 \
+    X(due_bytes, AGENT, GAUGE, true, "byte",                                                       \
+      "of the metric bytes, what the last flush could not send: of the destination that is "       \
+      "owed most")                                                                                 \
+    X(flush_ms, AGENT, GAUGE, true, "millisecond",                                                 \
+      "how long the last flush to StatsD took: of the slowest destination")                        \
     X(memory_bytes, AGENT, GAUGE, true, "byte", "memory in use")
 
 #define METRICS(X)                                                                                 \

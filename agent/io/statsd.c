@@ -44,6 +44,7 @@ struct statsd {
     uint64_t begun_ms;
     uint64_t begun_bytes; /* counts.bytes then */
     uint64_t flush_bytes; /* of the last whole flush, 0: there was none */
+    uint64_t left_bytes;  /* that were due when the last flush had ended */
     struct due_walk walk;
     struct datagram datagram;
     struct statsd_counts counts;
@@ -170,7 +171,6 @@ static void begin(struct statsd *s)
 {
     /* Each address, and once more: the first error may be an old one. */
     s->knocks_left = resolver_addresses(s->resolver)->count + 1;
-    s->begun_ms = uv_now(s->turn.loop);
     s->begun_bytes = s->counts.bytes;
     go_on(s, STATE_KNOCK, 0);
 }
@@ -186,8 +186,8 @@ static void finish(struct statsd *s)
 static void end(struct statsd *s)
 {
     uv_timer_stop(&s->turn);
+    s->counts.flush_ms = s->state == STATE_SEND ? uv_now(s->turn.loop) - s->begun_ms : 0;
     s->state = STATE_IDLE;
-    s->counts.flush_ms = uv_now(s->turn.loop) - s->begun_ms;
     datagram_clear(&s->datagram);
     if (s->finished)
         finish(s);
@@ -199,6 +199,7 @@ static void fail(struct statsd *s, int error)
     if (!s->failing)
         log_warning("statsd %s: %s: what is due is kept", s->name, uv_strerror(error));
     s->failing = true;
+    s->left_bytes = due_bytes(s->due);
     end(s);
 }
 
@@ -213,6 +214,7 @@ static void succeed(struct statsd *s)
         go_on(s, STATE_SEND, 0);
     } else {
         s->flush_bytes = s->counts.bytes - s->begun_bytes;
+        s->left_bytes = 0;
         end(s);
     }
 }
@@ -248,6 +250,7 @@ static void listen_for_error(struct statsd *s)
         return;
     }
     due_walk_begin(&s->walk, s->due);
+    s->begun_ms = uv_now(s->turn.loop);
     s->wait_ms = TURN_MS;
     go_on(s, STATE_SEND, 0);
 }
@@ -370,4 +373,9 @@ const struct statsd_counts *statsd_counts(const struct statsd *s)
 uint64_t statsd_due_bytes(const struct statsd *s)
 {
     return due_bytes(s->due);
+}
+
+uint64_t statsd_left_bytes(const struct statsd *s)
+{
+    return s->state == STATE_IDLE ? s->left_bytes : due_bytes(s->due);
 }

@@ -92,10 +92,13 @@ struct statsd_counts {
     uint64_t bytes;        /* of them */
     uint64_t refused;      /* sends, and lookups, that failed */
     uint64_t flushes_late; /* intervals that ended while a flush was still under way */
-    uint64_t flush_ms;     /* how long the last flush took */
+    uint64_t flush_ms;     /* from its first datagram to its last; 0: it had none */
 };
 
 const struct statsd_counts *statsd_counts(const struct statsd *s);
 
 /* IP bytes of services that no accepted datagram has told. */
 uint64_t statsd_due_bytes(const struct statsd *s);
+
+/* Those of them that the last flush could not send, or has not yet. */
+uint64_t statsd_left_bytes(const struct statsd *s);

@@ -47,13 +47,15 @@ struct syslog_sink {
     uint64_t time_ns; /* of the last flush */
     struct due_walk walk;
     bool walking;
-    bool again; /* another flush came while walking */
+    bool again;          /* another flush came while walking */
+    uint64_t left_bytes; /* that were due when the last flush had ended */
 
     bool closing;
     bool sending;
     struct in_flight in_flight;
     uint32_t sequence; /* of the next message */
     struct syslog_sink_counts counts;
+    unsigned long dropped; /* lines of the log, that it was not told of yet */
 };
 
 static void format_timestamp(char out[TIMESTAMP_MAX], uint64_t time_ns)
@@ -193,6 +195,7 @@ static void begin_walk(struct syslog_sink *s)
     due_walk_begin(&s->walk, s->due);
     s->walking = true;
     s->again = false;
+    s->left_bytes = 0;
 }
 
 static size_t claims_in(const struct in_flight *f)
@@ -236,6 +239,8 @@ static struct syslog_batch *make_batch(struct syslog_sink *s)
     }
     if (b && b->count && !text_failed(&b->data))
         return TAKE(b);
+    if (s->walking)
+        s->left_bytes = due_bytes(s->due);
     s->walking = false;
     return NULL;
 }
@@ -271,12 +276,24 @@ static void settle(struct syslog_sink *s, size_t accepted)
     s->counts.bytes += f->at[accepted - 1].bytes_end;
 }
 
-static void tell_dropped(struct syslog_sink *s)
+static void count_dropped(struct syslog_sink *s)
 {
     unsigned long dropped = line_queue_take_dropped(s->lines);
     s->counts.lines_dropped += dropped;
-    if (dropped)
-        log_warning("%lu lines of the log were dropped: syslog took them too slowly", dropped);
+    s->dropped += dropped;
+}
+
+static void tell_dropped(struct syslog_sink *s)
+{
+    count_dropped(s);
+    if (s->dropped)
+        log_warning("%lu lines of the log were dropped: syslog took them too slowly", s->dropped);
+    s->dropped = 0;
+}
+
+static bool is_flushing(const struct syslog_sink *s)
+{
+    return s->walking || (s->sending && claims_in(&s->in_flight));
 }
 
 static void on_sent(void *context, size_t accepted)
@@ -284,6 +301,8 @@ static void on_sent(void *context, size_t accepted)
     struct syslog_sink *s = context;
     size_t refused = s->in_flight.count - accepted;
     settle(s, accepted);
+    if (refused && is_flushing(s))
+        s->left_bytes = due_bytes(s->due);
     s->sending = false;
     if (s->closing)
         return;
@@ -442,12 +461,18 @@ void syslog_sink_finish(struct syslog_sink *s, uint64_t patience_ms,
     pump(s);
 }
 
-const struct syslog_sink_counts *syslog_sink_counts(const struct syslog_sink *s)
+const struct syslog_sink_counts *syslog_sink_counts(struct syslog_sink *s)
 {
+    count_dropped(s);
     return &s->counts;
 }
 
 uint64_t syslog_sink_due_bytes(const struct syslog_sink *s)
 {
     return due_bytes(s->due);
+}
+
+uint64_t syslog_sink_left_bytes(const struct syslog_sink *s)
+{
+    return is_flushing(s) ? due_bytes(s->due) : s->left_bytes;
 }

@@ -83,7 +83,10 @@ struct syslog_sink_counts {
     uint64_t lines_dropped; /* of the log: its queue was full */
 };
 
-const struct syslog_sink_counts *syslog_sink_counts(const struct syslog_sink *s);
+const struct syslog_sink_counts *syslog_sink_counts(struct syslog_sink *s);
 
 /* IP bytes of services that no accepted message has told. */
 uint64_t syslog_sink_due_bytes(const struct syslog_sink *s);
+
+/* Those of them that the last flush could not send, or has not yet. */
+uint64_t syslog_sink_left_bytes(const struct syslog_sink *s);

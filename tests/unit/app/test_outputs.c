@@ -22,12 +22,15 @@ static struct settings_outputs settings;
 static int receiver; /* of StatsD */
 static char received[65536];
 static unsigned due;
+static bool flush_when_due;
 static unsigned finished;
 
 static void take_due(void *context)
 {
     (void)context;
     due++;
+    if (flush_when_due)
+        outputs_flush(outputs, 1);
 }
 
 static void take_finished(void *context)
@@ -41,6 +44,7 @@ static int begin(void **state)
     (void)state;
     settings_outputs_init(&settings);
     due = 0;
+    flush_when_due = false;
     finished = 0;
     return uv_loop_init(&loop);
 }
@@ -66,20 +70,19 @@ static void open_outputs(void)
                      0);
 }
 
-/* Have one destination, which is @receiver. */
-static void send_to_receiver(void)
+static int listen_udp(unsigned *port)
 {
-    receiver = socket(AF_INET, SOCK_DGRAM, 0);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(address);
-    assert_int_equal(bind(receiver, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(getsockname(receiver, (struct sockaddr *)&address, &size), 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    *port = ntohs(address.sin_port);
+    return fd;
+}
 
-    char config[200];
-    snprintf(
-        config, sizeof(config),
-        "statsd = ( { address = \"127.0.0.1:%u\"; host = false; } ); flush = { interval = 1; };",
-        ntohs(address.sin_port));
+static void set(const char *config)
+{
     config_t c;
     config_init(&c);
     assert_int_equal(config_read_string(&c, config), CONFIG_TRUE);
@@ -88,18 +91,62 @@ static void send_to_receiver(void)
         settings_outputs_read_statsd(NULL, config_lookup(&c, "statsd"), &settings, &error), 0);
     assert_int_equal(
         settings_outputs_read_flush(NULL, config_lookup(&c, "flush"), &settings, &error), 0);
+    config_setting_t *syslog = config_lookup(&c, "syslog");
+    if (syslog)
+        assert_int_equal(settings_outputs_read_syslog(NULL, syslog, &settings, &error), 0);
     config_destroy(&c);
 }
 
-static void add_requests(uint64_t requests)
+/* Have one destination, which is @receiver. */
+static void send_to_receiver(void)
+{
+    unsigned port;
+    receiver = listen_udp(&port);
+    char config[200];
+    snprintf(
+        config, sizeof(config),
+        "statsd = ( { address = \"127.0.0.1:%u\"; host = false; } ); flush = { interval = 1; };",
+        port);
+    set(config);
+}
+
+/* Have a syslog and three destinations, of which two are down. */
+static void send_to_many(int *syslog)
+{
+    unsigned port, down[2], syslog_port;
+    receiver = listen_udp(&port);
+    *syslog = listen_udp(&syslog_port);
+    for (size_t i = 0; i < ARRAY_SIZE(down); i++)
+        close(listen_udp(&down[i]));
+    char config[400];
+    snprintf(config, sizeof(config),
+             "statsd = ( { address = \"127.0.0.1:%u\"; host = false; },"
+             " { address = \"127.0.0.1:%u\"; }, { address = \"127.0.0.1:%u\"; } );"
+             "flush = { interval = 1; };"
+             "syslog = { address = \"udp://127.0.0.1:%u\"; interval = 1; };",
+             port, down[0], down[1], syslog_port);
+    set(config);
+}
+
+static void add(const struct service_counts *delta)
 {
     AUTO(report_free) struct report *r = calloc(1, sizeof(*r) + sizeof(r->services[0]));
     assert_non_null(r);
     r->interface = "eth0";
     r->service_count = 1;
     strcpy(r->services[0].name.text, "yo");
-    r->services[0].delta.requests = requests;
+    r->services[0].delta = *delta;
     outputs_add(outputs, r);
+}
+
+static void add_requests(uint64_t requests)
+{
+    add(&(struct service_counts){.requests = requests});
+}
+
+static void add_bytes(uint64_t bytes)
+{
+    add(&(struct service_counts){.direction[DIRECTION_IN].bytes = bytes});
 }
 
 /* Add what has come to @received. */
@@ -148,6 +195,23 @@ static void interval_that_is_over_asks_for_reports_and_is_flushed(void **state)
     close(receiver);
 }
 
+static void agent_tells_what_one_destination_is_owed_at_most(void **state)
+{
+    (void)state;
+    int syslog;
+    send_to_many(&syslog);
+    open_outputs();
+    flush_when_due = true;
+    add_bytes(136);
+    run_until_received("httpacct.agent.due_bytes:136|g");
+    assert_non_null(strstr(received, "httpacct.yo.in.bytes:136|c"));
+    assert_null(strstr(received, "httpacct.agent.due_bytes:272|g"));
+    if (!strstr(received, "httpacct.agent.messages_sent:"))
+        run_until_received("httpacct.agent.messages_sent:");
+    close(receiver);
+    close(syslog);
+}
+
 static void end_sends_what_is_due(void **state)
 {
     (void)state;
@@ -181,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(without_outputs_the_end_comes_at_once),
         TEST(interval_that_is_over_asks_for_reports_and_is_flushed),
+        TEST(agent_tells_what_one_destination_is_owed_at_most),
         TEST(end_sends_what_is_due),
         cmocka_unit_test(process_uses_memory_and_time),
     };

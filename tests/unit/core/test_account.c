@@ -80,6 +80,18 @@ static void services_past_the_cap_are_other(void **state)
     assert_int_equal(r->gauges_delta.services, SERVICES_MAX);
 }
 
+static void names_that_were_changed_count_once(void **state)
+{
+    (void)state;
+    struct service_name changed;
+    service_name_make(&changed, BYTES("a b"));
+    account_service(&account, &changed);
+    account_service(&account, &changed);
+    service("a__b");
+    AUTO(report_free) struct report *r = report();
+    assert_int_equal(r->delta.names_changed, 1);
+}
+
 static void bytes_are_pending_until_they_are_charged(void **state)
 {
     (void)state;
@@ -205,6 +217,7 @@ int main(void)
         TEST(same_name_is_the_same_service),
         TEST(three_services_are_always_there),
         TEST(services_past_the_cap_are_other),
+        TEST(names_that_were_changed_count_once),
         TEST(bytes_are_pending_until_they_are_charged),
         TEST(report_has_what_moved_since_the_last),
         TEST(touched_service_is_reported_with_the_change_of_its_connections),

@@ -157,14 +157,14 @@ static void every_member_of_the_counts_is_shown(void **state)
         "yo@0 replies.5xx=16, yo@0 unanswered=17, yo@0 open=100");
     assert_string_equal(
         others(d),
-        "- agent.datagrams_sent=1, - agent.bytes_sent=2, - agent.sends_refused=3, "
-        "- agent.flushes_late=4, - agent.cpu_ms=5, - agent.due_bytes=6, - agent.flush_ms=7, "
-        "- agent.memory_bytes=8, "
+        "- agent.datagrams_sent=1, - agent.bytes_sent=2, - agent.messages_sent=3, "
+        "- agent.sends_refused=4, - agent.flushes_late=5, - agent.lines_dropped=6, "
+        "- agent.cpu_ms=7, - agent.due_bytes=8, - agent.flush_ms=9, - agent.memory_bytes=10, "
         "-@0 agent.tcp_bytes=1, -@0 agent.service_bytes=20, -@0 agent.not_http_bytes=2, "
         "-@0 agent.untracked_bytes=3, -@0 agent.pending_bytes=100, -@0 agent.ring_drops=4, "
         "-@0 agent.sessions=101, -@0 agent.sessions_evicted=5, -@0 agent.services=102, "
-        "-@0 agent.services_folded=6, -@0 agent.gaps=7, -@0 agent.heads_cut=8, "
-        "-@0 agent.resumed=9");
+        "-@0 agent.services_folded=6, -@0 agent.names_changed=7, -@0 agent.gaps=8, "
+        "-@0 agent.heads_cut=9, -@0 agent.resumed=10");
 }
 
 static void what_is_not_accepted_stays_and_grows(void **state)

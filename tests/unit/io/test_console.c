@@ -82,7 +82,8 @@ static size_t count_in(const char *text, const char *what)
     "\"packets\":1},\"requests\":1,\"replies\":{\"1xx\":0,\"2xx\":0,\"3xx\":0,\"4xx\":1,"          \
     "\"5xx\":0},\"unanswered\":0}"
 #define ENGINE_JSON                                                                                \
-    "\"ring_drops\":0,\"sessions_evicted\":0,\"services_folded\":0,\"gaps\":0,\"heads_cut\":0,"    \
+    "\"ring_drops\":0,\"sessions_evicted\":0,\"services_folded\":0,\"names_changed\":0,\"gaps\":"  \
+    "0,\"heads_cut\":0,"                                                                           \
     "\"resumed\":0"
 
 static void final_line_has_the_totals(void **state)

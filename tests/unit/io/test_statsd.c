@@ -268,11 +268,36 @@ static void nothing_that_counts_goes_to_a_receiver_that_is_down(void **state)
         statsd_flush(l.statsd, 1);
         assert_true(run_until(&l, has_failed));
         assert_int_equal(statsd_counts(l.statsd)->datagrams, 0);
+        assert_int_equal(statsd_counts(l.statsd)->flush_ms, 0);
         assert_int_equal(statsd_due_bytes(l.statsd), l.reported);
+        assert_int_equal(statsd_left_bytes(l.statsd), l.reported);
     }
     receiver_start(&l);
     statsd_flush(l.statsd, 1);
     assert_true(run_until(&l, is_all_there));
+    lab_end(&l);
+}
+
+static void what_is_left_of_a_flush_is_not_what_came_since(void **state)
+{
+    (void)state;
+    struct lab l;
+    lab_begin(&l, "127.0.0.1", "127.0.0.1");
+    report(&l, 3, 136);
+    assert_int_equal(statsd_left_bytes(l.statsd), 0);
+    statsd_flush(l.statsd, 1);
+    assert_int_equal(statsd_left_bytes(l.statsd), l.reported); /* not sent yet */
+    assert_true(run_until(&l, is_all_there));
+    assert_true(run_until(&l, is_idle));
+    report(&l, 3, 136);
+    assert_int_equal(statsd_left_bytes(l.statsd), 0);
+
+    receiver_stop(&l);
+    statsd_flush(l.statsd, 1);
+    assert_true(run_until(&l, has_failed));
+    uint64_t left = l.reported - l.bytes;
+    report(&l, 3, 136);
+    assert_int_equal(statsd_left_bytes(l.statsd), left);
     lab_end(&l);
 }
 
@@ -488,6 +513,7 @@ int main(void)
         cmocka_unit_test(flush_reaches_a_unix_receiver),
         cmocka_unit_test(flush_reaches_a_receiver_by_name),
         cmocka_unit_test(nothing_that_counts_goes_to_a_receiver_that_is_down),
+        cmocka_unit_test(what_is_left_of_a_flush_is_not_what_came_since),
         cmocka_unit_test(udp_receiver_may_go_and_come_between_flushes),
         cmocka_unit_test(unix_receiver_may_go_and_come_between_flushes),
         cmocka_unit_test(unix_receiver_that_was_started_anew_is_found_at_once),

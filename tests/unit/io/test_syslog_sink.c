@@ -534,6 +534,7 @@ static void lines_past_the_queue_are_dropped_and_counted(void **state)
     struct syslog_sink *s = make_sink("local");
     for (unsigned i = 0; i < SYSLOG_LINES_MAX + 1000; i++)
         syslog_sink_log(s, LOG_LEVEL_INFO, "a line");
+    assert_int_equal(syslog_sink_counts(s)->lines_dropped, 1000); /* while it hangs, too */
     flush_and_wait(s, read_journal, NULL);
     assert_int_equal(told.lines, SYSLOG_LINES_MAX);
     assert_int_equal(syslog_sink_counts(s)->lines_dropped, 1000);
@@ -629,6 +630,7 @@ static void what_nobody_listened_to_stays_due(void **state)
         sum += add_all(s);
         flush_and_wait(s, NULL, NULL);
         assert_int_equal(syslog_sink_due_bytes(s), sum);
+        assert_int_equal(syslog_sink_left_bytes(s), sum);
     }
     assert_int_equal(syslog_sink_counts(s)->messages, 0);
 
@@ -636,6 +638,8 @@ static void what_nobody_listened_to_stays_due(void **state)
     flush_and_wait(s, read_udp, &fd);
     assert_int_equal(told_bytes(), sum);
     assert_int_equal(told.messages, SERVICES);
+    add(s, 1, 136);
+    assert_int_equal(syslog_sink_left_bytes(s), 0); /* it came since */
     assert_true(told.in_order);
     syslog_sink_close(s);
     close(fd);
