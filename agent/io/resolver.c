@@ -1,13 +1,11 @@
-/*
- * A lookup is a request of the loop's thread pool. It can't be ended once it
- * runs, so what belongs to it is freed when both it and the timer are done.
- */
 #include "io/resolver.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "io/lookup.h"
 
 enum { RETRY_MS = 10 * 1000, REFRESH_MS = 5 * 60 * 1000 };
 
@@ -16,20 +14,11 @@ struct resolver {
     resolver_news_fn *news;
     void *context;
     uv_timer_t timer;
-    uv_getaddrinfo_t request;
-    uint64_t next_ms; /* uv_now() at the next lookup; 0: there is none planned */
-    bool asking;
-    bool timer_closed;
-    bool closing;
+    struct lookup *lookup; /* NULL: none runs */
+    uint64_t next_ms;      /* uv_now() at the next lookup; 0: there is none planned */
     int error;
     struct resolver_addresses addresses;
 };
-
-static void free_when_done(struct resolver *r)
-{
-    if (r->timer_closed && !r->asking)
-        free(r);
-}
 
 static void take_addresses(struct resolver_addresses *out, const struct addrinfo *list)
 {
@@ -39,16 +28,6 @@ static void take_addresses(struct resolver_addresses *out, const struct addrinfo
         memcpy(&a->any, list->ai_addr, list->ai_addrlen);
         a->size = list->ai_addrlen;
     }
-}
-
-/* No AI_ADDRCONFIG: it would not know localhost before the network is up. */
-static struct addrinfo hints_for(const struct endpoint *e, int flags)
-{
-    return (struct addrinfo){
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = e->transport == ENDPOINT_TCP ? SOCK_STREAM : SOCK_DGRAM,
-        .ai_flags = flags | AI_NUMERICSERV,
-    };
 }
 
 static void ask(struct resolver *r);
@@ -74,28 +53,20 @@ static void tell(struct resolver *r, int error)
         r->news(r->context);
 }
 
-static void on_answer(uv_getaddrinfo_t *request, int error, struct addrinfo *list)
+static void on_answer(void *context, int error, const struct addrinfo *list)
 {
-    struct resolver *r = CONTAINER_OF(request, struct resolver, request);
-    r->asking = false;
+    struct resolver *r = context;
+    r->lookup = NULL;
     if (error == 0)
         take_addresses(&r->addresses, list);
-    uv_freeaddrinfo(list);
-    if (r->closing)
-        free_when_done(r);
-    else
-        tell(r, error);
+    tell(r, error);
 }
 
 static void ask(struct resolver *r)
 {
-    struct addrinfo hints = hints_for(&r->endpoint, 0);
-    int error = uv_getaddrinfo(r->timer.loop, &r->request, on_answer, r->endpoint.host,
-                               r->endpoint.port, &hints);
+    int error = lookup_start(&r->lookup, r->timer.loop, &r->endpoint, on_answer, r);
     if (error < 0)
         tell(r, error);
-    else
-        r->asking = true;
 }
 
 /* Whether the endpoint says by itself where it is. */
@@ -110,7 +81,7 @@ static bool is_known(struct resolver *r)
         r->addresses.count = 1;
         return true;
     }
-    struct addrinfo hints = hints_for(e, AI_NUMERICHOST);
+    struct addrinfo hints = lookup_hints(e, AI_NUMERICHOST);
     struct addrinfo *list;
     if (getaddrinfo(e->host, e->port, &hints, &list) != 0)
         return false;
@@ -137,18 +108,14 @@ int resolver_new(struct resolver **out, uv_loop_t *loop, const struct endpoint *
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct resolver *r = CONTAINER_OF(handle, struct resolver, timer);
-    r->timer_closed = true;
-    free_when_done(r);
+    free(CONTAINER_OF((uv_timer_t *)handle, struct resolver, timer));
 }
 
 struct resolver *resolver_close(struct resolver *r)
 {
     if (!r)
         return NULL;
-    r->closing = true;
-    if (r->asking)
-        uv_cancel((uv_req_t *)&r->request);
+    r->lookup = lookup_close(r->lookup);
     uv_close((uv_handle_t *)&r->timer, on_closed);
     return NULL;
 }

@@ -45,12 +45,7 @@ typedef void resolver_news_fn(void *context);
 int resolver_new(struct resolver **out, uv_loop_t *loop, const struct endpoint *e,
                  resolver_news_fn *news, void *context);
 
-/**
- * Stop, and free all when the loop has run. NULL is fine.
- *
- * A lookup that hangs keeps the loop (and the process) until the C library
- * gives it up.
- */
+/* Stop, and free all when the loop has run. A lookup that hangs is left behind. NULL is fine. */
 struct resolver *resolver_close(struct resolver *r);
 AUTO_DEFINE(struct resolver, resolver_close)
 

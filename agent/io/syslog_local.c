@@ -1,19 +1,17 @@
 /*
  * This host's own log, written by a thread that may hang in it: syslog(3) and
  * the journal wait for whoever reads /dev/log, the main loop must not.
- *
- * Not by libuv's thread pool: a process that ends waits for its threads. This
- * one is left behind when it hangs, and frees what it holds if it ever goes on.
+ * It is left behind when it hangs, and frees what it holds if it ever goes on.
  */
 #include "io/syslog_transport.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "io/detached_thread.h"
 #include "io/syslog_writer.h"
 
 struct local {
@@ -96,23 +94,6 @@ static void *run(void *context)
     return NULL;
 }
 
-/* Nobody waits for its end, and signals are the main thread's. */
-static int start_thread(struct local *l)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_attr_t detached;
-    pthread_attr_init(&detached);
-    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-
-    pthread_t thread;
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&thread, &detached, run, l);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&detached);
-    return -error;
-}
-
 static void on_done(uv_async_t *handle)
 {
     struct local *l = CONTAINER_OF(handle, struct local, done);
@@ -170,7 +151,7 @@ static int start(struct local *l)
         return error;
     }
     l->references = 2;
-    error = start_thread(l);
+    error = detached_thread_start(run, l);
     if (error < 0) {
         l->references = 1;
         uv_close((uv_handle_t *)&l->done, on_closed);

@@ -1,6 +1,8 @@
 #include "io/resolver.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -12,7 +14,28 @@
 /* A name that no resolver asks anyone for: its first label is too long. */
 #define IMPOSSIBLE "a123456789012345678901234567890123456789012345678901234567890123456789.example"
 
-struct lookup {
+/* A name whose lookup hangs until go_on is posted. */
+#define HANGING "hangs.test"
+
+static sem_t hangs, go_on;
+
+typedef int getaddrinfo_fn(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
+/* In place of the C library's. */
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                struct addrinfo **list)
+{
+    if (strcmp(name, HANGING) == 0 && !(hints->ai_flags & AI_NUMERICHOST)) {
+        sem_post(&hangs);
+        sem_wait(&go_on);
+        name = "127.0.0.1";
+    }
+    getaddrinfo_fn *real = NULL;
+    *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    return real(name, service, hints, list);
+}
+
+struct trial {
     uv_loop_t loop;
     struct resolver *resolver;
     unsigned news;
@@ -20,27 +43,27 @@ struct lookup {
 
 static void on_news(void *context)
 {
-    struct lookup *l = context;
+    struct trial *l = context;
     l->news++;
 }
 
-static void begin(struct lookup *l, const char *text)
+static void begin(struct trial *l, const char *text)
 {
-    *l = (struct lookup){0};
+    *l = (struct trial){0};
     struct endpoint e;
     assert_null(endpoint_parse(&e, text, NULL));
     uv_loop_init(&l->loop);
     assert_int_equal(resolver_new(&l->resolver, &l->loop, &e, on_news, l), 0);
 }
 
-static void end(struct lookup *l)
+static void end(struct trial *l)
 {
     l->resolver = resolver_close(l->resolver);
     uv_run(&l->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&l->loop), 0);
 }
 
-static const struct resolver_address *only_address(const struct lookup *l)
+static const struct resolver_address *only_address(const struct trial *l)
 {
     const struct resolver_addresses *a = resolver_addresses(l->resolver);
     assert_int_equal(a->count, 1);
@@ -50,7 +73,7 @@ static const struct resolver_address *only_address(const struct lookup *l)
 static void address_is_known_at_once(void **state)
 {
     (void)state;
-    struct lookup l;
+    struct trial l;
     begin(&l, "127.0.0.1:8125");
     const struct resolver_address *a = only_address(&l);
     assert_int_equal(a->ipv4.sin_family, AF_INET);
@@ -65,7 +88,7 @@ static void address_is_known_at_once(void **state)
 static void ipv6_address_is_known_at_once(void **state)
 {
     (void)state;
-    struct lookup l;
+    struct trial l;
     begin(&l, "tcp://[::1]:514");
     const struct resolver_address *a = only_address(&l);
     assert_int_equal(a->ipv6.sin6_family, AF_INET6);
@@ -77,7 +100,7 @@ static void ipv6_address_is_known_at_once(void **state)
 static void path_is_known_at_once(void **state)
 {
     (void)state;
-    struct lookup l;
+    struct trial l;
     begin(&l, "unix:///run/x.socket");
     const struct resolver_address *a = only_address(&l);
     assert_int_equal(a->path.sun_family, AF_UNIX);
@@ -88,7 +111,7 @@ static void path_is_known_at_once(void **state)
 static void name_is_looked_up(void **state)
 {
     (void)state;
-    struct lookup l;
+    struct trial l;
     begin(&l, "localhost:8125");
     assert_int_equal(resolver_addresses(l.resolver)->count, 0);
     while (l.news == 0)
@@ -107,7 +130,7 @@ static void name_is_looked_up(void **state)
 static void name_that_is_not_known_is_an_error(void **state)
 {
     (void)state;
-    struct lookup l;
+    struct trial l;
     begin(&l, IMPOSSIBLE ":8125");
     while (l.news == 0)
         uv_run(&l.loop, UV_RUN_ONCE);
@@ -119,7 +142,7 @@ static void name_that_is_not_known_is_an_error(void **state)
 static void lookup_can_be_left_alone(void **state)
 {
     (void)state;
-    struct lookup l;
+    struct trial l;
     begin(&l, "localhost:8125");
     uv_run(&l.loop, UV_RUN_NOWAIT); /* it runs now, or has just ended */
     unsigned news = l.news;
@@ -130,8 +153,29 @@ static void lookup_can_be_left_alone(void **state)
     assert_int_equal(l.news, 0);
 }
 
+static void lookup_that_hangs_does_not_hold_up_the_end(void **state)
+{
+    (void)state;
+    struct trial l;
+    begin(&l, HANGING ":8125");
+    while (sem_trywait(&hangs) < 0)
+        uv_run(&l.loop, UV_RUN_NOWAIT);
+    end(&l);
+    assert_int_equal(l.news, 0);
+    sem_post(&go_on); /* it ends now, and cleans up behind itself */
+
+    begin(&l, HANGING ":8125");
+    sem_post(&go_on);
+    while (l.news == 0)
+        uv_run(&l.loop, UV_RUN_ONCE);
+    only_address(&l);
+    end(&l);
+}
+
 int main(void)
 {
+    sem_init(&hangs, 0, 0);
+    sem_init(&go_on, 0, 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(address_is_known_at_once),
         cmocka_unit_test(ipv6_address_is_known_at_once),
@@ -139,6 +183,7 @@ int main(void)
         cmocka_unit_test(name_is_looked_up),
         cmocka_unit_test(name_that_is_not_known_is_an_error),
         cmocka_unit_test(lookup_can_be_left_alone),
+        cmocka_unit_test(lookup_that_hangs_does_not_hold_up_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
