@@ -19,8 +19,8 @@
 #include "base/log.h"
 #include "core/ledger.h"
 
-/* How long the last flush of the outputs may take. */
-enum { OUTPUTS_PATIENCE_MS = 2000 };
+/* Within 2 seconds of the signal all is over: this is for the workers, and the last flush. */
+enum { END_MS = 1900, LAST_FLUSH_MS_MIN = 500 };
 
 struct agent {
     const struct agent_options *options;
@@ -34,6 +34,7 @@ struct agent {
     uint64_t folded; /* requests past the cap on services, not said yet */
     uint64_t folded_said_ns;
     bool stopping;
+    uint64_t stopped_ns; /* uv_hrtime() */
     int status;
 };
 
@@ -58,6 +59,7 @@ static void stop(struct agent *a)
     if (a->stopping)
         return;
     a->stopping = true;
+    a->stopped_ns = uv_hrtime();
     interfaces_stop(a->interfaces);
 }
 
@@ -132,7 +134,9 @@ static void on_ended(void *context)
 {
     struct agent *a = context;
     say_folded(a);
-    outputs_finish(a->outputs, time_ns(), OUTPUTS_PATIENCE_MS, on_outputs_finished);
+    uint64_t passed_ms = (uv_hrtime() - a->stopped_ns) / 1000000;
+    uint64_t patience_ms = END_MS - MIN(passed_ms, (uint64_t)(END_MS - LAST_FLUSH_MS_MIN));
+    outputs_finish(a->outputs, time_ns(), patience_ms, on_outputs_finished);
 }
 
 static void on_interrupt(uv_async_t *handle)

@@ -49,10 +49,11 @@ static void init_pace(struct outputs *o, struct pace *p, uv_loop_t *loop)
     o->open_handles++;
 }
 
-static void start_pace(struct pace *p, uint64_t interval_ns)
+/* The first interval is a part of one, so that hosts that start together don't flush together. */
+static void start_pace(struct pace *p, uint64_t interval_ns, uint64_t random)
 {
     uint64_t interval_ms = interval_ns / 1000000;
-    uv_timer_start(&p->timer, on_interval, interval_ms, interval_ms);
+    uv_timer_start(&p->timer, on_interval, 1 + random % interval_ms, interval_ms);
 }
 
 static int open_destination(struct outputs *o, uv_loop_t *loop,
@@ -96,7 +97,7 @@ static int open_statsd(struct outputs *o, uv_loop_t *loop, const struct outputs_
     while (error == 0 && o->statsd_count < count)
         error = open_destination(o, loop, options, host);
     if (error == 0)
-        start_pace(&o->statsd_pace, o->settings->flush_ns);
+        start_pace(&o->statsd_pace, o->settings->flush_ns, options->hash_seed >> 32);
     return error;
 }
 
@@ -119,7 +120,7 @@ static int open_syslog(struct outputs *o, uv_loop_t *loop, const struct outputs_
                                 });
     if (error < 0)
         return error;
-    start_pace(&o->syslog_pace, s->interval_ns);
+    start_pace(&o->syslog_pace, s->interval_ns, options->hash_seed & UINT32_MAX);
     if (!isatty(STDERR_FILENO))
         log_set_writer(syslog_sink_log, o->syslog);
     return 0;

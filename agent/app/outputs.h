@@ -30,8 +30,8 @@ typedef void outputs_due_fn(void *context);
 struct outputs_options {
     const struct settings_outputs *settings; /* borrowed */
     size_t services_max;                     /* that all engines together tell apart */
-    uint64_t hash_seed;
-    uint64_t idle_ns; /* after which a service is forgotten */
+    uint64_t hash_seed;                      /* random; moves the first flush, too */
+    uint64_t idle_ns;                        /* after which a service is forgotten */
     outputs_due_fn *due;
     void *context;
 };

@@ -23,6 +23,7 @@ static int receiver; /* of StatsD */
 static char received[65536];
 static unsigned due;
 static bool flush_when_due;
+static uint64_t hash_seed;
 static unsigned finished;
 
 static void take_due(void *context)
@@ -64,6 +65,7 @@ static void open_outputs(void)
                                  &(struct outputs_options){
                                      .settings = &settings,
                                      .services_max = 10,
+                                     .hash_seed = hash_seed,
                                      .idle_ns = 1000000000,
                                      .due = take_due,
                                  }),
@@ -195,6 +197,30 @@ static void interval_that_is_over_asks_for_reports_and_is_flushed(void **state)
     close(receiver);
 }
 
+/* When the first flush is due, at a start with @seed. */
+static uint64_t first_due_ms(uint64_t seed)
+{
+    hash_seed = seed;
+    due = 0;
+    open_outputs();
+    uint64_t start_ms = uv_now(&loop);
+    while (!due)
+        uv_run(&loop, UV_RUN_ONCE);
+    uint64_t end_ms = uv_now(&loop);
+    outputs = outputs_close(outputs);
+    return end_ms - start_ms;
+}
+
+static void first_interval_is_a_part_of_one_by_chance(void **state)
+{
+    (void)state;
+    send_to_receiver();
+    assert_true(first_due_ms(899ull << 32) >= 900);
+    settings.flush_ns = 3600 * 1000000000ull;
+    first_due_ms(0); /* no hour passes */
+    close(receiver);
+}
+
 static void agent_tells_what_one_destination_is_owed_at_most(void **state)
 {
     (void)state;
@@ -245,6 +271,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(without_outputs_the_end_comes_at_once),
         TEST(interval_that_is_over_asks_for_reports_and_is_flushed),
+        TEST(first_interval_is_a_part_of_one_by_chance),
         TEST(agent_tells_what_one_destination_is_owed_at_most),
         TEST(end_sends_what_is_due),
         cmocka_unit_test(process_uses_memory_and_time),
