@@ -63,14 +63,35 @@ static void add_value(struct text *t, const config_setting_t *s)
     }
 }
 
+/* "flush.interval": with the name of its group, or of the list that its group is in. */
+static void add_name(struct text *t, const config_setting_t *s)
+{
+    const config_setting_t *group = config_setting_parent(s);
+    if (!config_setting_name(s)) {
+        text_add_string(t, "each of ");
+        add_name(t, group);
+        return;
+    }
+    if (!config_setting_is_root(group) && !config_setting_name(group))
+        group = config_setting_parent(group);
+    if (!config_setting_is_root(group))
+        text_printf(t, "%s.", config_setting_name(group));
+    text_add_string(t, config_setting_name(s));
+}
+
+int key_fail_problem(const config_setting_t *s, const char *problem, struct text *error)
+{
+    begin_error(s, error);
+    add_name(error, s);
+    text_printf(error, " %s: ", problem);
+    add_quoted(error, config_setting_get_string(s));
+    return -EINVAL;
+}
+
 int key_fail_value(const config_setting_t *s, const char *wanted, struct text *error)
 {
-    const char *name = config_setting_name(s);
     begin_error(s, error);
-    if (name)
-        text_add_string(error, name);
-    else
-        text_printf(error, "each of %s", config_setting_name(config_setting_parent(s)));
+    add_name(error, s);
     text_printf(error, " must be %s, not ", wanted);
     add_value(error, s);
     return -EINVAL;

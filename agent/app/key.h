@@ -57,7 +57,10 @@ const config_setting_t *key_element(const config_setting_t *s, int at);
 int key_fail_text(const config_setting_t *s, const char *what, const char *text,
                   struct text *error);
 
-/* "KEY must be WANTED, not VALUE" */
+/* "GROUP.KEY problem: "STRING"" */
+int key_fail_problem(const config_setting_t *s, const char *problem, struct text *error);
+
+/* "GROUP.KEY must be WANTED, not VALUE" */
 int key_fail_value(const config_setting_t *s, const char *wanted, struct text *error);
 
 /* "message" */

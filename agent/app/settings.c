@@ -10,6 +10,7 @@
 
 #include "app/key.h"
 #include "app/settings_text.h"
+#include "base/log.h"
 
 #define config_destroy_auto config_destroy
 AUTO_DEFINE(char, free)
@@ -247,6 +248,15 @@ static int parse(config_t *config, const char *path, struct text *error)
     return -EINVAL;
 }
 
+/* What is not wrong, but not as it should be. */
+static void warn(const struct settings *s, const char *path)
+{
+    if (!settings_outputs_suit_datadog(&s->outputs))
+        log_warning("%s: flush.interval of %llu s: Datadog adds up over 10 s, take a divisor or a "
+                    "multiple of that",
+                    path, (unsigned long long)(s->outputs.flush_ns / 1000000000));
+}
+
 int settings_load(struct settings **out, const char *path, struct text *error)
 {
     AUTO(free) char *copy = strdup(path);
@@ -265,9 +275,14 @@ int settings_load(struct settings **out, const char *path, struct text *error)
     r = parse(&config, path, error);
     if (r == 0)
         r = key_read_all(keys, config_root_setting(&config), s, error);
-    if (r == 0)
-        *out = TAKE(s);
-    return r;
+    if (r < 0)
+        return r;
+    /* Sinks may be owed what the engines have forgotten, but no more than once over. */
+    uint64_t longest_ns = settings_outputs_longest_interval_ns(&s->outputs);
+    s->services_idle_ns = MAX(s->services_idle_ns, longest_ns);
+    warn(s, path);
+    *out = TAKE(s);
+    return 0;
 }
 
 struct settings *settings_free(struct settings *s)

@@ -36,7 +36,7 @@ struct settings {
         uint32_t max;
     } sessions;
     uint32_t services_max;
-    uint64_t services_idle_ns; /* after which one is forgotten */
+    uint64_t services_idle_ns; /* after which one is forgotten: at least the longest interval */
     uint32_t ring_bytes;       /* of each worker of each interface, 0: by their number */
     bool offload;              /* let the kernel keep what need not be seen */
     uint32_t workers;          /* threads that the interfaces are spread over, at least */

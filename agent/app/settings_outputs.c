@@ -1,9 +1,9 @@
 #include "app/settings_outputs.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <syslog.h>
 
 #include "base/macros.h"
@@ -17,16 +17,8 @@
 enum { INTERVAL_MAX_S = 3600 };
 
 static const uint64_t DEFAULT_FLUSH_NS = UINT64_C(10000000000);
+static const uint64_t DATADOG_INTERVAL_NS = UINT64_C(10000000000); /* over which it adds up */
 static const uint64_t DEFAULT_SYSLOG_INTERVAL_NS = UINT64_C(60000000000);
-
-/* "KEY PROBLEM: VALUE" */
-static int fail_problem(const config_setting_t *s, const char *key, const char *problem,
-                        struct text *error)
-{
-    char what[120];
-    snprintf(what, sizeof(what), "%s %s", key, problem);
-    return key_fail_text(s, what, config_setting_get_string(s), error);
-}
 
 /* Each string of the array @s, with @take(@context, string's setting). */
 static int read_strings(const config_setting_t *s, const char *wanted,
@@ -71,7 +63,7 @@ static int read_statsd_address(const struct key *k, const config_setting_t *s, v
     const char *problem = endpoint_parse(&d->endpoint, d->address, STATSD_DEFAULT_PORT);
     if (!problem && d->endpoint.transport == ENDPOINT_TCP)
         problem = "is neither udp:// nor unix://";
-    return problem ? fail_problem(s, "address", problem, error) : 0;
+    return problem ? key_fail_problem(s, problem, error) : 0;
 }
 
 static int read_dialect(const struct key *k, const config_setting_t *s, void *field,
@@ -91,7 +83,7 @@ static int read_prefix(const struct key *k, const config_setting_t *s, void *fie
     if (r < 0)
         return r;
     const char *problem = statsd_prefix_check(*prefix);
-    return problem ? fail_problem(s, "prefix", problem, error) : 0;
+    return problem ? key_fail_problem(s, problem, error) : 0;
 }
 
 static int read_statsd_host(const struct key *k, const config_setting_t *s, void *field,
@@ -107,13 +99,27 @@ static int read_statsd_host(const struct key *k, const config_setting_t *s, void
     return key_read_string(k, s, &d->host, error);
 }
 
+/* Datadog makes all lower case. A host there is but one. */
+static bool is_repeated(const struct settings_statsd *d, const char *tag)
+{
+    static const char host[] = "host:";
+    bool is_host = strncasecmp(tag, host, sizeof(host) - 1) == 0;
+    for (size_t i = 0; i < d->tag_count; i++)
+        if (strcasecmp(d->tags[i], tag) == 0 ||
+            (is_host && strncasecmp(d->tags[i], host, sizeof(host) - 1) == 0))
+            return true;
+    return false;
+}
+
 static int take_tag(void *context, const config_setting_t *s, struct text *error)
 {
     struct settings_statsd *d = context;
     const char *tag = config_setting_get_string(s);
     const char *problem = statsd_tag_check(tag);
+    if (!problem && is_repeated(d, tag))
+        problem = "is there twice";
     if (problem)
-        return fail_problem(s, "tag", problem, error);
+        return key_fail_problem(s, problem, error);
     d->tags[d->tag_count] = strdup(tag);
     return d->tags[d->tag_count++] ? 0 : -ENOMEM;
 }
@@ -197,6 +203,25 @@ static int read_destination(struct settings_statsd *d, const config_setting_t *s
     return r < 0 ? r : check_statsd(d, s, error);
 }
 
+/* Whether all counters of @a and @b have the same names, and add up where they go. */
+static bool are_twins(const struct settings_statsd *a, const struct settings_statsd *b)
+{
+    bool same_host = a->host && b->host ? strcmp(a->host, b->host) == 0
+                                        : a->host == b->host && a->with_host == b->with_host;
+    return endpoint_equal(&a->endpoint, &b->endpoint) && a->dialect == b->dialect &&
+           strcmp(a->prefix, b->prefix) == 0 && same_host;
+}
+
+static int check_twins(const struct settings_outputs *o, const config_setting_t *s,
+                       struct text *error)
+{
+    const struct settings_statsd *last = &o->statsd[o->statsd_count - 1];
+    for (const struct settings_statsd *d = o->statsd; d < last; d++)
+        if (are_twins(d, last))
+            return key_fail_text(s, "destination is listed twice", last->address, error);
+    return 0;
+}
+
 int settings_outputs_read_statsd(const struct key *k, const config_setting_t *s, void *field,
                                  struct text *error)
 {
@@ -212,6 +237,8 @@ int settings_outputs_read_statsd(const struct key *k, const config_setting_t *s,
     while (r == 0 && o->statsd_count < count) {
         const config_setting_t *element = key_element(s, (int)o->statsd_count);
         r = read_destination(&o->statsd[o->statsd_count++], element, error);
+        if (r == 0)
+            r = check_twins(o, element, error);
     }
     return r;
 }
@@ -236,7 +263,7 @@ static int read_syslog_address(const struct key *k, const config_setting_t *s, v
     if (!key_is(s, CONFIG_TYPE_STRING))
         return key_fail_value(s, "a string", error);
     const char *problem = syslog_address_parse(field, config_setting_get_string(s));
-    return problem ? fail_problem(s, "address", problem, error) : 0;
+    return problem ? key_fail_problem(s, problem, error) : 0;
 }
 
 static int read_facility(const struct key *k, const config_setting_t *s, void *field,
@@ -246,6 +273,24 @@ static int read_facility(const struct key *k, const config_setting_t *s, void *f
     if (key_is(s, CONFIG_TYPE_STRING) && syslog_facility_find(field, config_setting_get_string(s)))
         return 0;
     return key_fail_value(s, "one of syslog's: \"daemon\", \"local0\" to \"local7\" ...", error);
+}
+
+static int read_syslog_host(const struct key *k, const config_setting_t *s, void *field,
+                            struct text *error)
+{
+    if (key_is(s, CONFIG_TYPE_STRING) &&
+        syslog_header_field_is_valid(config_setting_get_string(s), SYSLOG_HOSTNAME_MAX))
+        return key_read_string(k, s, field, error);
+    return key_fail_value(s, "1 to 255 printable ASCII characters, none of them a blank", error);
+}
+
+static int read_tag(const struct key *k, const config_setting_t *s, void *field, struct text *error)
+{
+    if (key_is(s, CONFIG_TYPE_STRING) && syslog_tag_is_valid(config_setting_get_string(s)))
+        return key_read_string(k, s, field, error);
+    return key_fail_value(
+        s, "1 to 48 printable ASCII characters, none of them a blank, \"[\", \"]\" or \":\"",
+        error);
 }
 
 static int read_sd_id(const struct key *k, const config_setting_t *s, void *field,
@@ -261,8 +306,8 @@ static const struct key syslog_keys[] = {
     {"facility", read_facility, offsetof(struct settings_syslog, facility), .keys = NULL},
     {"interval", key_read_seconds, offsetof(struct settings_syslog, interval_ns), .min = 1,
      .max = INTERVAL_MAX_S},
-    {"host", key_read_string, offsetof(struct settings_syslog, host), .keys = NULL},
-    {"tag", key_read_string, offsetof(struct settings_syslog, tag), .keys = NULL},
+    {"host", read_syslog_host, offsetof(struct settings_syslog, host), .keys = NULL},
+    {"tag", read_tag, offsetof(struct settings_syslog, tag), .keys = NULL},
     {"sd_id", read_sd_id, offsetof(struct settings_syslog, sd_id), .keys = NULL},
     {"metrics", read_metrics, offsetof(struct settings_syslog, metrics), .keys = NULL},
     {.name = NULL},
@@ -313,4 +358,20 @@ void settings_outputs_deinit(struct settings_outputs *o)
 bool settings_outputs_wanted(const struct settings_outputs *o)
 {
     return o->statsd_count || o->syslog.wanted;
+}
+
+uint64_t settings_outputs_longest_interval_ns(const struct settings_outputs *o)
+{
+    uint64_t statsd_ns = o->statsd_count ? o->flush_ns : 0;
+    uint64_t syslog_ns = o->syslog.wanted ? o->syslog.interval_ns : 0;
+    return MAX(statsd_ns, syslog_ns);
+}
+
+bool settings_outputs_suit_datadog(const struct settings_outputs *o)
+{
+    bool datadog = false;
+    for (size_t i = 0; i < o->statsd_count; i++)
+        datadog |= o->statsd[i].dialect == STATSD_DATADOG;
+    return !datadog || o->flush_ns % DATADOG_INTERVAL_NS == 0 ||
+           DATADOG_INTERVAL_NS % o->flush_ns == 0;
 }

@@ -58,6 +58,12 @@ void settings_outputs_deinit(struct settings_outputs *o);
 /* Whether anything is sent anywhere. */
 bool settings_outputs_wanted(const struct settings_outputs *o);
 
+/* Between flushes to the same sink; 0 if there is none. */
+uint64_t settings_outputs_longest_interval_ns(const struct settings_outputs *o);
+
+/* False when Datadog is sent to at an interval which makes its graphs uneven. */
+bool settings_outputs_suit_datadog(const struct settings_outputs *o);
+
 /* Read functions of keys whose field is a struct settings_outputs. */
 int settings_outputs_read_statsd(const struct key *k, const config_setting_t *s, void *field,
                                  struct text *error);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/statsd_name.h"
 
@@ -38,6 +39,11 @@ bool statsd_dialect_find(enum statsd_dialect *dialect, const char *name)
     return false;
 }
 
+#define TAG_SERVICE   "service:"
+#define TAG_CLASS     "class:"
+#define TAG_DIRECTION "direction:"
+#define TAG_INTERFACE "interface:"
+
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS  "0123456789"
 
@@ -65,6 +71,16 @@ const char *statsd_prefix_check(const char *prefix)
     return NULL;
 }
 
+/* The keys of the agent's own tags, which Datadog would add these to. */
+static bool has_own_key(const char *tag)
+{
+    static const char *const keys[] = {TAG_SERVICE, TAG_CLASS, TAG_DIRECTION, TAG_INTERFACE};
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        if (strncasecmp(tag, keys[i], strlen(keys[i])) == 0)
+            return true;
+    return false;
+}
+
 const char *statsd_tag_check(const char *tag)
 {
     size_t size = strlen(tag);
@@ -74,6 +90,8 @@ const char *statsd_tag_check(const char *tag)
         return "may have letters, digits and \"_-:./\"";
     if (tag[size - 1] == ':')
         return "has no value";
+    if (has_own_key(tag))
+        return "has a key that httpacct's own tags have";
     if (size > STATSD_TAG_MAX)
         return "is longer than 200 bytes";
     return NULL;
@@ -246,13 +264,13 @@ static void add_datadog(const struct statsd_encoder *e, const struct due_line *l
 
     const char *separator = "|#";
     if (l->service)
-        add_tag(t, &separator, "service:", service_name(e, STATSD_TAG, l->service).text);
+        add_tag(t, &separator, TAG_SERVICE, service_name(e, STATSD_TAG, l->service).text);
     if (metrics[l->metric].form == METRIC_BY_CLASS)
-        add_tag(t, &separator, "class:", l->variant);
+        add_tag(t, &separator, TAG_CLASS, l->variant);
     else if (l->variant)
-        add_tag(t, &separator, "direction:", l->variant);
+        add_tag(t, &separator, TAG_DIRECTION, l->variant);
     if (l->interface)
-        add_tag(t, &separator, "interface:", interface_name(STATSD_TAG, l->interface).text);
+        add_tag(t, &separator, TAG_INTERFACE, interface_name(STATSD_TAG, l->interface).text);
     if (e->tags.size)
         add_tag(t, &separator, "", e->tags.data);
 }

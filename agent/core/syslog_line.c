@@ -44,6 +44,20 @@ void syslog_header_field(char *to, size_t to_size, const char *from)
     to[size] = '\0';
 }
 
+bool syslog_header_field_is_valid(const char *text, size_t size_max)
+{
+    size_t size = strlen(text);
+    for (size_t i = 0; i < size; i++)
+        if (!is_printable(text[i]))
+            return false;
+    return size > 0 && size <= size_max;
+}
+
+bool syslog_tag_is_valid(const char *tag)
+{
+    return syslog_header_field_is_valid(tag, SYSLOG_APP_NAME_MAX) && !strpbrk(tag, "[]:");
+}
+
 bool syslog_sd_id_is_valid(const char *id)
 {
     const char *at = strchr(id, '@');

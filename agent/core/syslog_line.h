@@ -49,6 +49,12 @@ struct syslog_origin {
  */
 void syslog_header_field(char *to, size_t to_size, const char *from);
 
+/* Whether syslog_header_field() would keep @text, given room for @size_max bytes. */
+bool syslog_header_field_is_valid(const char *text, size_t size_max);
+
+/* The same for an app_name, which "tag[1]: words" can begin with, too. */
+bool syslog_tag_is_valid(const char *tag);
+
 /* Whether @id is NAME@NUMBER as RFC 5424, section 6.3.2, wants it of a private enterprise. */
 bool syslog_sd_id_is_valid(const char *id);
 

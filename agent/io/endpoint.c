@@ -1,9 +1,10 @@
 #include "io/endpoint.h"
 
-#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 
 #include "base/bytes.h"
@@ -36,7 +37,7 @@ static const char *parse_port(struct endpoint *e, const char *port)
     long number = strtol(port, NULL, 10);
     if (number < 1 || number > 65535)
         return "has a port that is not from 1 to 65535";
-    strcpy(e->port, port);
+    snprintf(e->port, sizeof(e->port), "%ld", number);
     return NULL;
 }
 
@@ -117,4 +118,11 @@ const char *endpoint_parse(struct endpoint *out, const char *text, const char *d
     if (!wrong)
         *out = e;
     return wrong;
+}
+
+bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
+{
+    bool same_host = a->transport == ENDPOINT_UNIX ? strcmp(a->host, b->host) == 0
+                                                   : strcasecmp(a->host, b->host) == 0;
+    return a->transport == b->transport && same_host && strcmp(a->port, b->port) == 0;
 }

@@ -11,6 +11,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 enum endpoint_transport { ENDPOINT_UDP, ENDPOINT_TCP, ENDPOINT_UNIX };
 
 enum { ENDPOINT_HOST_MAX = 253, ENDPOINT_PORT_MAX = 5 };
@@ -27,3 +29,6 @@ struct endpoint {
  * Returns NULL, or what is wrong with @text in a few words: "has no port".
  */
 const char *endpoint_parse(struct endpoint *out, const char *text, const char *default_port);
+
+/* Whether both say the same; two names of one host do not. */
+bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);

@@ -208,7 +208,7 @@ static void wrong_types_are_errors(void **state)
     (void)state;
     assert_error("\nworkers = \"2\";", "2: workers must be a whole number from 1 to 64, not \"2\"");
     assert_error("interfaces = ( { name = \"lo\";\nworkers = \"2\"; } );",
-                 "2: workers must be a whole number from 1 to 16, not \"2\"");
+                 "2: interfaces.workers must be a whole number from 1 to 16, not \"2\"");
     assert_error("workers = 2.5;", "1: workers must be a whole number from 1 to 64, not 2.5");
     assert_error("workers = true;", "1: workers must be a whole number from 1 to 64, not true");
     assert_error("workers = [ 1 ];",
@@ -217,13 +217,13 @@ static void wrong_types_are_errors(void **state)
     assert_error("rules = { query = \"s\"; };",
                  "1: rules must be a list ( ) of groups { }, not a group { }");
     assert_error("rules = (\n\"s\" );", "2: each of rules must be a group { }, not \"s\"");
-    assert_error("rules = ( { query = 5; } );", "1: query must be a string, not 5");
+    assert_error("rules = ( { query = 5; } );", "1: rules.query must be a string, not 5");
     assert_error("interfaces = [ \"lo\" ];",
                  "1: interfaces must be a list ( ) of groups { }, not an array [ ]");
     assert_error("interfaces = ( \"a\\x1b\" );",
                  "1: each of interfaces must be a group { }, not \"a\\x1b\"");
     assert_error("interfaces = ( { name = \"lo\"; ports = 80; } );",
-                 "1: ports must be an array [ ] of ports, not 80");
+                 "1: interfaces.ports must be an array [ ] of ports, not 80");
 }
 
 static void numbers_out_of_range_are_errors(void **state)
@@ -233,21 +233,21 @@ static void numbers_out_of_range_are_errors(void **state)
     assert_error("workers = -1;", "1: workers must be a whole number from 1 to 64, not -1");
     assert_error("workers = 65;", "1: workers must be a whole number from 1 to 64, not 65");
     assert_error("interfaces = ( { name = \"lo\"; },\n{ name = \"eth0\";\nworkers = 0; } );",
-                 "3: workers must be a whole number from 1 to 16, not 0");
+                 "3: interfaces.workers must be a whole number from 1 to 16, not 0");
     assert_error("interfaces = (\n{ name = \"lo\"; workers = 17; } );",
-                 "2: workers must be a whole number from 1 to 16, not 17");
+                 "2: interfaces.workers must be a whole number from 1 to 16, not 17");
     assert_error("sessions = { timeout = 86401; };",
-                 "1: timeout must be a whole number from 1 to 86400, not 86401");
+                 "1: sessions.timeout must be a whole number from 1 to 86400, not 86401");
     assert_error("sessions = { max = 16777217; };",
-                 "1: max must be a whole number from 1 to 16777216, not 16777217");
+                 "1: sessions.max must be a whole number from 1 to 16777216, not 16777217");
     assert_error("services = { max = 1000001; };",
-                 "1: max must be a whole number from 1 to 1000000, not 1000001");
+                 "1: services.max must be a whole number from 1 to 1000000, not 1000001");
     assert_error("ring = { size = 1025; };",
-                 "1: size must be a whole number from 1 to 1024, not 1025");
+                 "1: ring.size must be a whole number from 1 to 1024, not 1025");
     assert_error("ring = { size = 10000000000L; };",
-                 "1: size must be a whole number from 1 to 1024, not 10000000000");
+                 "1: ring.size must be a whole number from 1 to 1024, not 10000000000");
     assert_error("interfaces = ( { name = \"lo\"; ports = [ 80,\n65536 ]; } );",
-                 "2: each of ports must be a whole number from 1 to 65535, not 65536");
+                 "2: each of interfaces.ports must be a whole number from 1 to 65535, not 65536");
 }
 
 static void numbers_that_would_wrap_are_errors(void **state)
@@ -294,7 +294,8 @@ static void interfaces_may_be_patterns(void **state)
     char content[128], message[256];
     snprintf(content, sizeof(content), "interfaces = ( { name = \"%064d*\"; } );", 0);
     snprintf(message, sizeof(message),
-             "1: name must be a string of 1 to 15 characters without blank, \"/\" and \":\", or a "
+             "1: interfaces.name must be a string of 1 to 15 characters without blank, \"/\" and "
+             "\":\", or a "
              "pattern of at most 63, not \"%064d*\"",
              0);
     assert_error(content, message);
@@ -308,7 +309,8 @@ static void interfaces_are_checked(void **state)
         char content[256], message[256];
         snprintf(content, sizeof(content), "interfaces = ( { name = \"%s\"; } );", names[i]);
         snprintf(message, sizeof(message),
-                 "1: name must be a string of 1 to 15 characters without blank, \"/\" and \":\", "
+                 "1: interfaces.name must be a string of 1 to 15 characters without blank, \"/\" "
+                 "and \":\", "
                  "or a pattern of at most 63, not \"%s\"",
                  names[i]);
         assert_error(content, message);
@@ -405,32 +407,114 @@ static void statsd_errors_quote_the_text(void **state)
     assert_error("statsd = { };", "1: statsd must be a list ( ) of groups { }, not a group { }");
     assert_error("statsd = (\n{ addres = \"x\"; } );", "2: unknown key: \"addres\"");
     assert_error("statsd = ( { address = \"x:0\"; } );",
-                 "1: address has a port that is not from 1 to 65535: \"x:0\"");
+                 "1: statsd.address has a port that is not from 1 to 65535: \"x:0\"");
     assert_error("statsd = ( { address = \"tcp://x:1\"; } );",
-                 "1: address is neither udp:// nor unix://: \"tcp://x:1\"");
-    assert_error("statsd = ( { address = 8125; } );", "1: address must be a string, not 8125");
+                 "1: statsd.address is neither udp:// nor unix://: \"tcp://x:1\"");
+    assert_error("statsd = ( { address = 8125; } );",
+                 "1: statsd.address must be a string, not 8125");
     assert_error("statsd = ( { dialect = \"influx\"; } );",
-                 "1: dialect must be \"graphite\" or \"datadog\", not \"influx\"");
+                 "1: statsd.dialect must be \"graphite\" or \"datadog\", not \"influx\"");
     assert_error("statsd = ( { prefix = \"1st\"; } );",
-                 "1: prefix must begin with a letter: \"1st\"");
-    assert_error("statsd = ( { host = true; } );", "1: host must be a name or false, not true");
-    assert_error("statsd = ( { host = \"\"; } );", "1: host must be a name or false, not \"\"");
+                 "1: statsd.prefix must begin with a letter: \"1st\"");
+    assert_error("statsd = ( { host = true; } );",
+                 "1: statsd.host must be a name or false, not true");
+    assert_error("statsd = ( { host = \"\"; } );",
+                 "1: statsd.host must be a name or false, not \"\"");
     assert_error("statsd = ( {\ndialect = \"datadog\"; host = \"web1\"; } );",
                  "1: host is for the dialect \"graphite\"");
     assert_error("statsd = ( { tags = [ \"a\" ]; } );", "1: tags are for the dialect \"datadog\"");
     assert_error("statsd = ( { dialect = \"datadog\"; tags = [ \"a\",\n\"b c\" ]; } );",
-                 "2: tag may have letters, digits and \"_-:./\": \"b c\"");
+                 "2: each of statsd.tags may have letters, digits and \"_-:./\": \"b c\"");
     assert_error("statsd = ( { tags = \"a\"; } );",
-                 "1: tags must be an array [ ] of tags, not \"a\"");
+                 "1: statsd.tags must be an array [ ] of tags, not \"a\"");
     assert_error("statsd = ( { metrics = [ \"bytes\",\n\"byte\" ]; } );",
                  "2: unknown metric: \"byte\"");
     assert_error("statsd = ( { metrics = [ ]; } );", "1: metrics names none");
     assert_error("statsd = ( { metrics = [ 1 ]; } );",
-                 "1: each of metrics must be a string, not 1");
+                 "1: each of statsd.metrics must be a string, not 1");
     assert_error("statsd = ( { datagram = 511; } );",
-                 "1: datagram must be a whole number from 512 to 8192, not 511");
+                 "1: statsd.datagram must be a whole number from 512 to 8192, not 511");
     assert_error("flush = { interval = 0; };",
-                 "1: interval must be a whole number from 1 to 3600, not 0");
+                 "1: flush.interval must be a whole number from 1 to 3600, not 0");
+}
+
+static void destination_that_would_count_twice_is_an_error(void **state)
+{
+    (void)state;
+    assert_error("statsd = ( { },\n{ address = \"udp://127.0.0.1:08125\"; } );",
+                 "2: destination is listed twice: \"udp://127.0.0.1:08125\"");
+    assert_error(
+        "statsd = ( { address = \"A.example\"; host = \"web1\"; metrics = [ \"bytes\" ]; },\n"
+        "{ address = \"a.example:8125\"; host = \"web1\"; metrics = [ \"open\" ]; } );",
+        "2: destination is listed twice: \"a.example:8125\"");
+    assert_error("statsd = ( { dialect = \"datadog\"; tags = [ \"a\" ]; },\n"
+                 "{ dialect = \"datadog\"; tags = [ \"b\" ]; } );",
+                 "2: destination is listed twice: \"127.0.0.1:8125\"");
+    AUTO(settings_free)
+    struct settings *s = loaded("statsd = ( { }, { address = \"127.0.0.1:8126\"; },\n"
+                                "{ dialect = \"datadog\"; }, { prefix = \"b\"; },\n"
+                                "{ host = false; }, { host = \"web1\"; },\n"
+                                "{ address = \"unix:///a\"; }, { address = \"unix:///A\"; } );");
+    assert_int_equal(s->outputs.statsd_count, 8);
+}
+
+static void tags_that_would_be_taken_for_others_are_errors(void **state)
+{
+    (void)state;
+#define TAGS "statsd = ( { dialect = \"datadog\"; tags = [ "
+    static const char *const own[] = {"service:a", "direction:in", "interface:a", "class:2xx",
+                                      "Service:a"};
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+        char content[200], message[200];
+        snprintf(content, sizeof(content), TAGS "\"%s\" ]; } );", own[i]);
+        snprintf(message, sizeof(message),
+                 "1: each of statsd.tags has a key that httpacct's own tags have: \"%s\"", own[i]);
+        assert_error(content, message);
+    }
+    assert_error(TAGS "\"env:prod\",\n\"Env:prod\" ]; } );",
+                 "2: each of statsd.tags is there twice: \"Env:prod\"");
+    assert_error(TAGS "\"host:a\", \"host:b\" ]; } );",
+                 "1: each of statsd.tags is there twice: \"host:b\"");
+    AUTO(settings_free)
+    struct settings *s = loaded(TAGS "\"host:a\", \"team:a\", \"team:b\", \"service\" ]; } );");
+    assert_int_equal(s->outputs.statsd[0].tag_count, 4);
+#undef TAGS
+}
+
+static void services_are_kept_for_an_interval_of_each_output(void **state)
+{
+    (void)state;
+    AUTO(settings_free) struct settings *none = loaded("services = { idle = 2; };");
+    assert_int_equal(none->services_idle_ns, UINT64_C(2000000000));
+    AUTO(settings_free)
+    struct settings *s = loaded("services = { idle = 2; }; statsd = ( { } );\n"
+                                "flush = { interval = 3; };");
+    assert_int_equal(s->services_idle_ns, UINT64_C(3000000000));
+    AUTO(settings_free)
+    struct settings *both = loaded("syslog = { interval = 30; }; statsd = ( { } );\n"
+                                   "services = { idle = 2; };");
+    assert_int_equal(both->services_idle_ns, UINT64_C(30000000000));
+}
+
+static bool suits_datadog(const char *dialect, unsigned interval)
+{
+    char content[100];
+    snprintf(content, sizeof(content),
+             "statsd = ( { dialect = \"%s\"; } ); flush = { interval = %u; };", dialect, interval);
+    AUTO(settings_free) struct settings *s = loaded(content);
+    return settings_outputs_suit_datadog(&s->outputs);
+}
+
+static void interval_may_not_suit_datadog(void **state)
+{
+    (void)state;
+    static const unsigned good[] = {1, 2, 5, 10, 20, 60}, bad[] = {3, 4, 15, 25};
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+        assert_true(suits_datadog("datadog", good[i]));
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        assert_false(suits_datadog("datadog", bad[i]));
+        assert_true(suits_datadog("graphite", bad[i]));
+    }
 }
 
 static void tags_that_no_datagram_has_room_for_are_an_error(void **state)
@@ -472,18 +556,43 @@ static void syslog_keys_are_read(void **state)
     assert_true(sends(l->metrics, "bytes"));
 }
 
+/* syslog.@key must not be @value. */
+static void assert_wrong_syslog(const char *key, const char *value, const char *wanted)
+{
+    char content[100];
+    snprintf(content, sizeof(content), "syslog = { %s = \"%s\"; };", key, value);
+    AUTO(text_deinit) struct text message = {0};
+    text_printf(&message, "1: syslog.%s must be %s, not \"", key, wanted);
+    text_add_printable(&message, bytes_from_string(value));
+    text_add_char(&message, '"');
+    assert_error(content, message.data);
+}
+
 static void syslog_errors_quote_the_text(void **state)
 {
     (void)state;
     assert_error("syslog = ( );", "1: syslog must be a group { }, not a list ( )");
-    assert_error("syslog = { address = \"unix:///dev/log\"; };",
-                 "1: address is neither \"local\" nor udp:// nor tcp://: \"unix:///dev/log\"");
+    assert_error(
+        "syslog = { address = \"unix:///dev/log\"; };",
+        "1: syslog.address is neither \"local\" nor udp:// nor tcp://: \"unix:///dev/log\"");
     assert_error(
         "syslog = { facility = \"local8\"; };",
-        "1: facility must be one of syslog's: \"daemon\", \"local0\" to \"local7\" ..., not "
+        "1: syslog.facility must be one of syslog's: \"daemon\", \"local0\" to \"local7\" ..., not "
         "\"local8\"");
-    assert_error("syslog = { sd_id = \"x\"; };",
-                 "1: sd_id must be NAME@NUMBER with the number of a private enterprise, not \"x\"");
+    assert_error(
+        "syslog = { sd_id = \"x\"; };",
+        "1: syslog.sd_id must be NAME@NUMBER with the number of a private enterprise, not \"x\"");
+    assert_error("syslog = {\ninterval = 0; };",
+                 "2: syslog.interval must be a whole number from 1 to 3600, not 0");
+    static const char *const tags[] = {"a b]", "", "a[1", "a:", "caf\xc3\xa9"};
+    for (size_t i = 0; i < ARRAY_SIZE(tags); i++)
+        assert_wrong_syslog("tag", tags[i],
+                            "1 to 48 printable ASCII characters, none of them a blank, "
+                            "\"[\", \"]\" or \":\"");
+    static const char *const hosts[] = {"", "web 1", "web1\t"};
+    for (size_t i = 0; i < ARRAY_SIZE(hosts); i++)
+        assert_wrong_syslog("host", hosts[i],
+                            "1 to 255 printable ASCII characters, none of them a blank");
 }
 
 static void lines_past_16_bits_are_right(void **state)
@@ -574,6 +683,10 @@ int main(void)
         cmocka_unit_test(a_statsd_destination_has_defaults),
         cmocka_unit_test(statsd_keys_are_read),
         cmocka_unit_test(statsd_errors_quote_the_text),
+        cmocka_unit_test(destination_that_would_count_twice_is_an_error),
+        cmocka_unit_test(tags_that_would_be_taken_for_others_are_errors),
+        cmocka_unit_test(services_are_kept_for_an_interval_of_each_output),
+        cmocka_unit_test(interval_may_not_suit_datadog),
         cmocka_unit_test(tags_that_no_datagram_has_room_for_are_an_error),
         cmocka_unit_test(syslog_keys_are_read),
         cmocka_unit_test(syslog_errors_quote_the_text),

@@ -282,8 +282,11 @@ static void prefix_that_a_receiver_would_change_is_wrong(void **state)
 static void tag_that_datadog_would_change_is_wrong(void **state)
 {
     (void)state;
-    static const char *const good[] = {"env:prod", "a", "a:b:c", "path:/x/y.z-1_2", "env:Prod"};
-    static const char *const bad[] = {"", ":a", "1a", "env:", "a b", "a,b", "a|b", "a\n", "a#"};
+    static const char *const good[] = {"env:prod", "a",         "a:b:c",   "path:/x/y.z-1_2",
+                                       "env:Prod", "host:web1", "service", "classes:a"};
+    static const char *const bad[] = {
+        "",    ":a", "1a",        "env:",         "a b",     "a,b",           "a|b",
+        "a\n", "a#", "service:a", "Direction:in", "class:a", "interface:eth0"};
     for (size_t i = 0; i < ARRAY_SIZE(good); i++)
         assert_null(statsd_tag_check(good[i]));
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
