@@ -120,8 +120,11 @@ static int take_tag(void *context, const config_setting_t *s, struct text *error
         problem = "is there twice";
     if (problem)
         return key_fail_problem(s, problem, error);
-    d->tags[d->tag_count] = strdup(tag);
-    return d->tags[d->tag_count++] ? 0 : -ENOMEM;
+    char *copy = strdup(tag);
+    if (!copy)
+        return -ENOMEM;
+    d->tags[d->tag_count++] = copy;
+    return 0;
 }
 
 static int read_tags(const struct key *k, const config_setting_t *s, void *field,
@@ -130,6 +133,7 @@ static int read_tags(const struct key *k, const config_setting_t *s, void *field
     (void)k;
     struct settings_statsd *d = field;
     size_t count = config_setting_is_aggregate(s) ? (size_t)config_setting_length(s) : 0;
+    d->tag_count = 0;
     d->tags = calloc(MAX(count, (size_t)1), sizeof(*d->tags));
     if (!d->tags)
         return -ENOMEM;
