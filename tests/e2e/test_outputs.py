@@ -94,7 +94,7 @@ class OutputsTest(LabTest):
         agent = self.start_agent_with("statsd = ( { host = false; } ); flush = { interval = 1; };")
         agent.wait_until(lambda: "watching" in agent.err, "the ready line")
         self.ask()
-        agent.wait_until(lambda: statsd.gauges.get("httpacct.agent.flush_ms"), "two flushes")
+        agent.wait_until(lambda: statsd.counters["httpacct.agent.datagrams_sent"], "two flushes")
         self.assertEqual(agent.stop(), 0)
         self.assertEqual(agent.out, "")
         self.assertEqual(statsd.counters["httpacct.n0.requests"], 7)
