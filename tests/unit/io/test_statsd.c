@@ -483,6 +483,38 @@ static void closing_in_the_middle_of_a_flush_is_clean(void **state)
     lab_end(&l);
 }
 
+/* The last warning of the log. */
+static char warning[200];
+
+static void keep_warning(void *context, enum log_level level, const char *line)
+{
+    (void)context;
+    if (level == LOG_LEVEL_WARNING)
+        snprintf(warning, sizeof(warning), "%s", line);
+}
+
+static void services_that_there_is_no_room_for_are_said_once_a_flush(void **state)
+{
+    (void)state;
+    struct lab l;
+    lab_begin(&l, "127.0.0.1", "127.0.0.1");
+    statsd_set_services_max(l.statsd, 1); /* and one that was forgotten */
+    log_set_level(LOG_LEVEL_WARNING);
+    log_set_writer(keep_warning, NULL);
+    report(&l, 5, 136);
+    report(&l, 5, 136);
+    statsd_flush(l.statsd, 1);
+    assert_non_null(strstr(warning, "too many services are due: 6 requests went to _other"));
+    assert_true(run_until(&l, is_all_there));
+    assert_true(run_until(&l, is_idle));
+    warning[0] = '\0';
+    statsd_flush(l.statsd, 1);
+    assert_string_equal(warning, "");
+    log_set_writer(NULL, NULL);
+    log_set_level(LOG_LEVEL_ERROR);
+    lab_end(&l);
+}
+
 static void tags_that_leave_no_room_are_refused(void **state)
 {
     (void)state;
@@ -525,6 +557,7 @@ int main(void)
         cmocka_unit_test(last_flush_ends_without_a_receiver),
         cmocka_unit_test(last_flush_has_limited_patience_with_a_receiver_that_hangs),
         cmocka_unit_test(closing_in_the_middle_of_a_flush_is_clean),
+        cmocka_unit_test(services_that_there_is_no_room_for_are_said_once_a_flush),
         cmocka_unit_test(tags_that_leave_no_room_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

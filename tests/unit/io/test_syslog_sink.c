@@ -354,6 +354,34 @@ static void interfaces_and_the_agent_tell_of_themselves(void **state)
     syslog_sink_close(s);
 }
 
+/* The last line of the log. */
+static char logged[200];
+
+static void keep_line(void *context, enum log_level level, const char *line)
+{
+    (void)context;
+    (void)level;
+    snprintf(logged, sizeof(logged), "%s", line);
+}
+
+static void services_that_there_is_no_room_for_are_said_once_a_flush(void **state)
+{
+    (void)state;
+    struct syslog_sink *s = make_sink("local");
+    syslog_sink_set_services_max(s, 1); /* and one that was forgotten */
+    for (unsigned i = 0; i < 10; i++)
+        add(s, i % 5, 136);
+    log_set_writer(keep_line, NULL);
+    flush_and_wait(s, read_journal, NULL);
+    assert_non_null(strstr(logged, "too many services are due: 6 requests went to _other"));
+    logged[0] = '\0';
+    flush_and_wait(s, read_journal, NULL);
+    assert_string_equal(logged, "");
+    log_set_writer(NULL, NULL);
+    assert_int_equal(syslog_sink_due_bytes(s), 0);
+    syslog_sink_close(s);
+}
+
 static void delta_past_what_doubles_hold_is_one_message(void **state)
 {
     (void)state;
@@ -1016,6 +1044,7 @@ int main(void)
         LOOP_TEST(service_that_moved_is_told_once),
         LOOP_TEST(service_with_open_connections_only_did_not_move),
         LOOP_TEST(interfaces_and_the_agent_tell_of_themselves),
+        LOOP_TEST(services_that_there_is_no_room_for_are_said_once_a_flush),
         LOOP_TEST(delta_past_what_doubles_hold_is_one_message),
         LOOP_TEST(random_refusals_lose_nothing_and_double_nothing),
         LOOP_TEST(log_that_hangs_does_not_hold_up_the_loop),
