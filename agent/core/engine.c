@@ -119,7 +119,7 @@ static struct session *add_session(struct engine *e, struct embryo *embryo, unsi
 {
     while (e->sessions && HASH_COUNT(e->sessions) >= e->options.sessions_max)
         evict_session(e);
-    struct session *s = session_new(embryo, client);
+    struct session *s = session_new(embryo, client, &e->env);
     if (!s)
         return NULL;
     HASH_ADD_BYHASHVALUE(hh, e->sessions, flow, sizeof(s->flow),
@@ -138,8 +138,8 @@ static struct session *add_session(struct engine *e, struct embryo *embryo, unsi
 static void demote(struct engine *e, struct session *s, uint64_t now_ns)
 {
     struct flow flow = s->flow;
-    enum embryo_kind kind = s->exchange.midway ? EMBRYO_MIDWAY : EMBRYO_NOT_HTTP;
-    uint8_t client = s->exchange.client;
+    enum embryo_kind kind = s->exchange->midway ? EMBRYO_MIDWAY : EMBRYO_NOT_HTTP;
+    uint8_t client = s->client;
     remove_session(e, s);
 
     uint64_t forgotten;
@@ -532,9 +532,9 @@ static void forget_services(struct engine *e, uint64_t now_ns)
     e->forgot_ns = now_ns;
     const struct session *s;
     DL_FOREACH (e->open, s)
-        exchange_keep_services(&s->exchange);
+        session_keep_services(s);
     DL_FOREACH (e->closed, s)
-        exchange_keep_services(&s->exchange);
+        session_keep_services(s);
     http_memo_clear(&e->env.exchange.pool.memo); /* its tags are services */
     account_forget(account_of(e), now_ns - idle_ns);
 }
@@ -556,6 +556,7 @@ struct engine *engine_free(struct engine *e)
     kept_table_deinit(&e->kept);
     fragment_table_free(e->fragments);
     account_deinit(account_of(e));
+    exchange_pool_deinit(&e->env.exchange.exchanges);
     http_pool_deinit(&e->env.exchange.pool);
     transaction_pool_deinit(&e->env.exchange.transactions);
     free(e);

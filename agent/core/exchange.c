@@ -11,6 +11,8 @@
  */
 #include "core/exchange.h"
 
+#include <stdlib.h>
+
 #include "core/table.h"
 
 /*
@@ -23,8 +25,34 @@ enum {
     WAITING_TOTAL_MAX = 1 << 18, /* of all connections, before each has only what is sure */
 };
 
-void exchange_init(struct exchange *x, const struct flow *flow, unsigned client, bool midway)
+enum { SPARES_MAX = 64 };
+
+void exchange_pool_deinit(struct exchange_pool *pool)
 {
+    while (pool->spares) {
+        struct exchange *x = pool->spares;
+        pool->spares = x->next_spare;
+        free(x);
+    }
+    pool->count = 0;
+}
+
+static struct exchange *pool_take(struct exchange_pool *pool)
+{
+    struct exchange *x = pool->spares;
+    if (!x)
+        return malloc(sizeof(*x));
+    pool->spares = x->next_spare;
+    pool->count--;
+    return x;
+}
+
+struct exchange *exchange_new(struct exchange_env *env, const struct flow *flow, unsigned client,
+                              bool midway)
+{
+    struct exchange *x = pool_take(&env->exchanges);
+    if (!x)
+        return NULL;
     *x = (struct exchange){.flow = flow, .client = (uint8_t)client, .midway = midway};
     http_framer_init(&x->side[DIRECTION_IN].framer, HTTP_SIDE_REQUEST);
     http_framer_init(&x->side[DIRECTION_OUT].framer, HTTP_SIDE_REPLY);
@@ -32,6 +60,24 @@ void exchange_init(struct exchange *x, const struct flow *flow, unsigned client,
         x->side[DIRECTION_IN].framer.state = HTTP_STATE_LOST;
         x->side[DIRECTION_OUT].framer.state = HTTP_STATE_LOST;
     }
+    return x;
+}
+
+struct exchange *exchange_free(struct exchange *x, struct exchange_env *env)
+{
+    if (!x)
+        return NULL;
+    http_framer_deinit(&x->side[DIRECTION_IN].framer, &env->pool);
+    http_framer_deinit(&x->side[DIRECTION_OUT].framer, &env->pool);
+    struct exchange_pool *pool = &env->exchanges;
+    if (pool->count == SPARES_MAX) {
+        free(x);
+        return NULL;
+    }
+    x->next_spare = pool->spares;
+    pool->spares = x;
+    pool->count++;
+    return NULL;
 }
 
 void exchange_add_prelude(struct exchange *x, enum direction d, uint64_t control_bytes)
@@ -54,7 +100,7 @@ static void counts_add(struct direction_counts *into, const struct direction_cou
 static void charge_side(struct exchange *x, struct exchange_env *env, enum direction d,
                         const struct direction_counts *counts)
 {
-    struct service *s = x->side[d].service ? x->side[d].service : x->first;
+    struct service *s = exchange_service(x, d);
     if (s)
         account_charge(&env->account, s, d, counts);
     else
@@ -577,7 +623,7 @@ void exchange_hole(struct exchange *x, struct exchange_env *env, enum direction 
 void exchange_control(struct exchange *x, struct exchange_env *env, enum direction d,
                       uint64_t ip_bytes)
 {
-    struct service *s = x->side[d].service ? x->side[d].service : x->first;
+    struct service *s = exchange_service(x, d);
     struct direction_counts counts = {.control = ip_bytes};
     if (s)
         account_charge(&env->account, s, d, &counts);
@@ -627,12 +673,6 @@ void exchange_close(struct exchange *x, struct exchange_env *env)
         account_touch(&env->account, x->last);
         x->open = false;
     }
-}
-
-void exchange_deinit(struct exchange *x, struct exchange_env *env)
-{
-    http_framer_deinit(&x->side[DIRECTION_IN].framer, &env->pool);
-    http_framer_deinit(&x->side[DIRECTION_OUT].framer, &env->pool);
 }
 
 void exchange_keep_services(const struct exchange *x)

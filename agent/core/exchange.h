@@ -8,7 +8,7 @@
  * is pending until then.
  *
  * Units    bytes, nanoseconds
- * Owns     its transactions; embed it by value
+ * Owns     its transactions
  * Threads  one at a time, with what its environment points to
  */
 #pragma once
@@ -24,10 +24,17 @@
 #include "core/stream.h"
 #include "core/transaction.h"
 
+/* Exchanges that were freed, to begin with again: one that is still in the cache. */
+struct exchange_pool {
+    struct exchange *spares;
+    unsigned count;
+};
+
 /* What all exchanges of an engine share. */
 struct exchange_env {
     struct account account;
     struct http_pool pool;
+    struct exchange_pool exchanges;
     struct transaction_pool transactions;
     const struct rule_set *rules;
     struct observer observer;
@@ -80,14 +87,23 @@ struct exchange {
     struct service *last;               /* of the last one */
     struct direction_counts prelude[2]; /* pending: before the first head */
     const struct flow *flow;
+    struct exchange *next_spare;
 };
 
-/*
+void exchange_pool_deinit(struct exchange_pool *pool);
+
+/**
  * @client is the side of @flow (which outlives the exchange) that sends the
  * requests. With @midway, the connection is joined in the middle: it goes on at
  * the next segment that begins with a start line.
+ *
+ * Returns NULL without memory.
  */
-void exchange_init(struct exchange *x, const struct flow *flow, unsigned client, bool midway);
+struct exchange *exchange_new(struct exchange_env *env, const struct flow *flow, unsigned client,
+                              bool midway);
+
+/* Only after exchange_close() nothing is lost by it. Returns NULL. */
+struct exchange *exchange_free(struct exchange *x, struct exchange_env *env);
 
 /* What went before the first segment: pending control bytes. */
 void exchange_add_prelude(struct exchange *x, enum direction d, uint64_t control_bytes);
@@ -116,12 +132,15 @@ void exchange_finish(struct exchange *x, struct exchange_env *env, enum directio
 
 /*
  * The connection ends here: nothing is pending any more, requests without a
- * reply are told. Late packets may still be handed in.
+ * reply are told.
  */
 void exchange_close(struct exchange *x, struct exchange_env *env);
 
-/* Release what it owns. Only after exchange_close() nothing is lost by it. */
-void exchange_deinit(struct exchange *x, struct exchange_env *env);
+/* Whose bytes in direction @d are that belong to no message; NULL before the first head. */
+static inline struct service *exchange_service(const struct exchange *x, enum direction d)
+{
+    return x->side[d].service ? x->side[d].service : x->first;
+}
 
 /* Keep all services that it refers to. */
 void exchange_keep_services(const struct exchange *x);

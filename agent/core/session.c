@@ -14,16 +14,21 @@ enum {
 
 static enum direction direction_of(const struct session *s, unsigned side)
 {
-    return side == s->exchange.client ? DIRECTION_IN : DIRECTION_OUT;
+    return side == s->client ? DIRECTION_IN : DIRECTION_OUT;
 }
 
-struct session *session_new(struct embryo *e, unsigned client)
+struct session *session_new(struct embryo *e, unsigned client, struct session_env *env)
 {
     struct session *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
+    s->exchange = exchange_new(&env->exchange, &s->flow, client, e->kind == EMBRYO_MIDWAY);
+    if (!s->exchange) {
+        free(s);
+        return NULL;
+    }
     s->flow = e->flow;
-    exchange_init(&s->exchange, &s->flow, client, e->kind == EMBRYO_MIDWAY);
+    s->client = (uint8_t)client;
     for (unsigned side = 0; side < 2; side++) {
         struct stream *stream = &s->stream[side];
         stream_init(stream);
@@ -32,7 +37,7 @@ struct session *session_new(struct embryo *e, unsigned client)
         stream->finished = e->fin_seen[side];
         if (stream->syn_seen)
             stream_start(stream, stream->initial_seq + 1);
-        exchange_add_prelude(&s->exchange, direction_of(s, side), e->control_bytes[side]);
+        exchange_add_prelude(s->exchange, direction_of(s, side), e->control_bytes[side]);
     }
     embryo_take_pending(e);
     return s;
@@ -42,7 +47,7 @@ struct session *session_free(struct session *s, struct session_env *env)
 {
     stream_deinit(&s->stream[0], &env->budget);
     stream_deinit(&s->stream[1], &env->budget);
-    exchange_deinit(&s->exchange, &env->exchange);
+    exchange_free(s->exchange, &env->exchange);
     free(s);
     return NULL;
 }
@@ -50,7 +55,7 @@ struct session *session_free(struct session *s, struct session_env *env)
 /* What of the stream of @side need not be seen. */
 static void choose_order(const struct session *s, unsigned side, uint32_t *kind, uint32_t *seq)
 {
-    const struct http_framer *f = &s->exchange.side[direction_of(s, side)].framer;
+    const struct http_framer *f = &s->exchange->side[direction_of(s, side)].framer;
     *kind = FILTER_ORDER_NONE;
     *seq = 0;
     switch ((enum http_state)f->state) {
@@ -63,7 +68,7 @@ static void choose_order(const struct session *s, unsigned side, uint32_t *kind,
     case HTTP_STATE_CHUNKED:
     case HTTP_STATE_TURN:
     case HTTP_STATE_UNTIL_CLOSE:
-        if (s->exchange.waiting) /* its reply may begin in the middle of a packet */
+        if (s->exchange->waiting) /* its reply may begin in the middle of a packet */
             break;
         *kind = FILTER_ORDER_TURN;
         *seq = s->stream[!side].next_seq;
@@ -78,8 +83,10 @@ static void choose_order(const struct session *s, unsigned side, uint32_t *kind,
 
 bool session_hand_over(struct session *s, const struct packet *p)
 {
-    bool tunnel = s->exchange.side[DIRECTION_IN].framer.state == HTTP_STATE_TUNNEL;
-    if (s->closed || (p->payload.size < HAND_OVER_PACKET_MIN && !tunnel))
+    if (s->closed)
+        return false;
+    bool tunnel = s->exchange->side[DIRECTION_IN].framer.state == HTTP_STATE_TUNNEL;
+    if (p->payload.size < HAND_OVER_PACKET_MIN && !tunnel)
         return false;
     struct filter_order order = {0};
     for (unsigned side = 0; side < 2; side++)
@@ -100,13 +107,54 @@ bool session_is_reused(const struct session *s, const struct packet *p)
     return !(p->flags & TCP_ACK) || s->closed;
 }
 
+/* --- after its end ------------------------------------------------------------ */
+
+static void charge_late(struct session *s, struct session_env *env, enum direction d,
+                        const struct direction_counts *counts)
+{
+    account_charge(&env->exchange.account, s->service[d], d, counts);
+}
+
+static void take_late(struct session *s, struct session_env *env, enum direction d,
+                      enum stream_place place, const struct segment *segment)
+{
+    bool again = place == STREAM_OLD;
+    charge_late(s, env, d,
+                &(struct direction_counts){
+                    .bytes = segment->header_bytes + segment->repeated + segment->size,
+                    .payload = place == STREAM_NEXT ? segment->size : 0,
+                    .retransmitted = segment->repeated + (again ? segment->size : 0),
+                    .control = segment->control_bytes,
+                    .packets = segment->packets,
+                });
+}
+
+static void take_late_hole(struct session *s, struct session_env *env, enum direction d,
+                           uint32_t size, bool received)
+{
+    charge_late(s, env, d, &(struct direction_counts){.payload = received ? size : 0});
+    env->exchange.account.total.gaps++;
+}
+
+/* --- segments ------------------------------------------------------------------ */
+
+static void take_hole(struct session *s, struct session_env *env, unsigned side, uint32_t size,
+                      bool received)
+{
+    enum direction d = direction_of(s, side);
+    if (s->exchange)
+        exchange_hole(s->exchange, &env->exchange, d, size, received);
+    else
+        take_late_hole(s, env, d, size, received);
+}
+
 static void skip_hole(struct session *s, struct session_env *env, unsigned side)
 {
     struct stream *stream = &s->stream[side];
     uint32_t size = stream_hole(stream);
     bool received = stream_hole_is_final(stream) || !stream->acked;
     stream_skip_hole(stream);
-    exchange_hole(&s->exchange, &env->exchange, direction_of(s, side), size, received);
+    take_hole(s, env, side, size, received);
 }
 
 /* Take a segment that has found its @place, other than early. */
@@ -114,12 +162,17 @@ static void take_placed(struct session *s, struct session_env *env, unsigned sid
                         enum stream_place place, const struct segment *segment)
 {
     enum direction d = direction_of(s, side);
+    struct exchange *x = s->exchange;
+    if (!x) {
+        take_late(s, env, d, place, segment);
+        return;
+    }
     if (place == STREAM_NEXT)
-        exchange_segment(&s->exchange, &env->exchange, d, segment);
+        exchange_segment(x, &env->exchange, d, segment);
     else if (segment->size || segment->header_bytes)
-        exchange_repeat(&s->exchange, &env->exchange, d, segment, place == STREAM_OUTSIDE);
+        exchange_repeat(x, &env->exchange, d, segment, place == STREAM_OUTSIDE);
     if (segment->control_bytes)
-        exchange_control(&s->exchange, &env->exchange, d, segment->control_bytes);
+        exchange_control(x, &env->exchange, d, segment->control_bytes);
 }
 
 /* Take what is in order by now; with @force, what is not as well. */
@@ -141,8 +194,18 @@ static void drain(struct session *s, struct session_env *env, unsigned side, boo
     }
     if (stream_is_complete(stream) && !stream->finished) {
         stream->finished = true;
-        exchange_finish(&s->exchange, &env->exchange, direction_of(s, side));
+        if (s->exchange)
+            exchange_finish(s->exchange, &env->exchange, direction_of(s, side));
     }
+}
+
+static bool keep_early(struct session *s, struct session_env *env, unsigned side,
+                       const struct segment *segment)
+{
+    struct stream *stream = &s->stream[side];
+    uint32_t reach = segment->seq + segment->size - stream->next_seq;
+    bool with_data = !exchange_skips(s->exchange, direction_of(s, side), reach);
+    return stream_keep(stream, segment, with_data, &env->budget) == 0;
 }
 
 /* There is a hole before @segment. Keep it, or go on behind the hole. */
@@ -150,17 +213,14 @@ static void take_early(struct session *s, struct session_env *env, unsigned side
                        struct segment *segment)
 {
     struct stream *stream = &s->stream[side];
-    enum direction d = direction_of(s, side);
-    uint32_t reach = segment->seq + segment->size - stream->next_seq;
-    bool with_data = !exchange_skips(&s->exchange, d, reach);
-    if (!s->closed && stream_keep(stream, segment, with_data, &env->budget) == 0)
+    if (!s->closed && keep_early(s, env, side, segment))
         return;
 
     drain(s, env, side, true);
     if (seq_compare(segment->seq, stream->next_seq) > 0) {
         uint32_t size = segment->seq - stream->next_seq;
         stream->next_seq = segment->seq;
-        exchange_hole(&s->exchange, &env->exchange, d, size, true);
+        take_hole(s, env, side, size, true);
     }
     take_placed(s, env, side, stream_place(stream, segment), segment);
 }
@@ -190,6 +250,16 @@ static void take_payload(struct session *s, struct session_env *env, const struc
         .time_ns = p->time_ns,
     };
     take_segment(s, env, p->side, &segment);
+}
+
+static void take_control(struct session *s, struct session_env *env, const struct packet *p)
+{
+    enum direction d = direction_of(s, p->side);
+    uint64_t ip_bytes = packet_ip_bytes(p);
+    if (s->exchange)
+        exchange_control(s->exchange, &env->exchange, d, ip_bytes);
+    else
+        charge_late(s, env, d, &(struct direction_counts){.control = ip_bytes});
 }
 
 void session_kept(struct session *s, struct session_env *env, unsigned side,
@@ -233,8 +303,7 @@ void session_packet(struct session *s, struct session_env *env, const struct pac
     if (p->payload_bytes)
         take_payload(s, env, p);
     else
-        exchange_control(&s->exchange, &env->exchange, direction_of(s, p->side),
-                         packet_ip_bytes(p));
+        take_control(s, env, p);
     if (p->flags & TCP_FIN)
         stream_end(mine, p->seq + !!(p->flags & TCP_SYN) + p->payload_bytes);
     if (mine->early || mine->fin_seen)
@@ -248,9 +317,22 @@ void session_close(struct session *s, struct session_env *env)
 {
     if (s->closed)
         return;
-    unsigned client = s->exchange.client;
-    drain(s, env, client, true);
-    drain(s, env, !client, true);
-    exchange_close(&s->exchange, &env->exchange);
+    drain(s, env, s->client, true);
+    drain(s, env, !s->client, true);
+    struct exchange *x = s->exchange;
+    exchange_close(x, &env->exchange);
     s->closed = true;
+    if (x->verdict != EXCHANGE_HTTP)
+        return;
+    for (enum direction d = DIRECTION_IN; d <= DIRECTION_OUT; d++)
+        s->service[d] = exchange_service(x, d);
+    s->exchange = exchange_free(x, &env->exchange);
+}
+
+void session_keep_services(const struct session *s)
+{
+    if (s->exchange)
+        exchange_keep_services(s->exchange);
+    account_keep(s->service[DIRECTION_IN]);
+    account_keep(s->service[DIRECTION_OUT]);
 }

@@ -1,6 +1,7 @@
 /*
  * An HTTP connection as TCP sees it: two streams, their ends, and the exchange
- * that takes what they carry.
+ * that takes what they carry. Once it has closed, only what late packets need is
+ * left: thousands of those linger where connections are short.
  *
  * Units    bytes, nanoseconds
  * Owns     its streams and its exchange
@@ -29,17 +30,19 @@ struct session {
     struct session *prev; /* in the list of the open or of the closed ones, longest idle first */
     struct session *next;
     uint64_t seen_ns;
-    struct stream stream[2]; /* by side of the flow */
-    struct exchange exchange;
-    struct filter_order order; /* what the filter was asked to keep */
-    bool closed;               /* late packets may follow */
+    struct stream stream[2];    /* by side of the flow */
+    struct exchange *exchange;  /* NULL: has closed and was HTTP */
+    struct service *service[2]; /* by direction, then: whose late packets are */
+    struct filter_order order;  /* what the filter was asked to keep */
+    uint8_t client;             /* side of the flow */
+    bool closed;                /* late packets may follow */
 };
 
 /*
  * A session for what was @e, whose client is @client. Pending bytes of @e move
  * over.
  */
-struct session *session_new(struct embryo *e, unsigned client);
+struct session *session_new(struct embryo *e, unsigned client, struct session_env *env);
 
 /* Frees a session that was closed. Returns NULL. */
 struct session *session_free(struct session *s, struct session_env *env);
@@ -77,5 +80,8 @@ void session_close(struct session *s, struct session_env *env);
 /* False once it is certain that it is not HTTP: it is to be closed then. */
 static inline bool session_may_be_http(const struct session *s)
 {
-    return s->exchange.verdict != EXCHANGE_NOT_HTTP;
+    return !s->exchange || s->exchange->verdict != EXCHANGE_NOT_HTTP;
 }
+
+/* Keep all services that it refers to. */
+void session_keep_services(const struct session *s);
