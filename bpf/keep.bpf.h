@@ -169,13 +169,17 @@ static __always_inline bool has_kept(const struct filter_kept *k)
     return k->bytes || k->control;
 }
 
-/* The connection is over: tell all that was kept of it, and forget it. */
+/*
+ * The connection is over: tell what was kept of it and not told yet, that no more
+ * follows if anything was kept at all, and forget it.
+ */
 static __always_inline void end_flow(struct filter_flow *f, const struct flow *flow)
 {
-    if (has_kept(&f->kept[0]) || has_kept(&f->kept[1])) {
+    __u16 last = f->unrecorded[1] || !f->unrecorded[0];
+    if (last && f->unrecorded[0])
         record(f, flow, 0, false);
-        record(f, flow, 1, true);
-    }
+    if (has_kept(&f->kept[0]) || has_kept(&f->kept[1]))
+        record(f, flow, last, true);
     bpf_map_delete_elem(&flows, flow);
 }
 
@@ -341,10 +345,10 @@ static __always_inline int keep_or_deliver(struct __sk_buff *skb, const struct p
         else if (deliver_bytes && deliver_bytes < size)
             verdict = p->offset + deliver_bytes;
     }
-    if (f->unrecorded[side])
-        record(f, &p->flow, side, false);
     f->ended[side] |= p->fin;
     if (p->rst || (f->ended[0] && f->ended[1]))
         end_flow(f, &p->flow);
+    else if (f->unrecorded[side])
+        record(f, &p->flow, side, false);
     return verdict;
 }

@@ -756,16 +756,14 @@ static void end_inside_a_body_is_delivered_without_payload(void **state)
     assert_int_equal(flow_count(s), 1);
 }
 
-/* Both sides are told, and no more follows. */
-static void assert_ended(struct scene *s)
+/* The last packet made @count records, behind which no more follows. Returns the last of them. */
+static const struct filter_record *assert_ended(struct scene *s, unsigned count)
 {
-    assert_true(s->record_count >= 2);
-    unsigned first = s->record_count - 2;
-    assert_int_equal(s->records[first].side, 0);
-    assert_int_equal(s->records[first].last, 0);
-    assert_int_equal(s->records[first + 1].side, 1);
-    assert_int_equal(s->records[first + 1].last, 1);
+    assert_int_equal(s->record_count, count);
+    for (unsigned i = 0; i < count; i++)
+        assert_int_equal(s->records[i].last, i == count - 1);
     assert_int_equal(flow_count(s), 0);
+    return &s->records[count - 1];
 }
 
 static void flow_ends_when_both_sides_have(void **state)
@@ -777,9 +775,8 @@ static void flow_ends_when_both_sides_have(void **state)
     assert_int_equal(recorded(s, SERVER)->payload, 1000);
     ASSERT_ACK_KEPT(s, CLIENT);
     assert_int_equal(send_flags(s, CLIENT, TCP_FIN), 0);
-    assert_ended(s);
-    unsigned client = s->records[s->record_count - 1].side == CLIENT;
-    assert_kept(&s->records[s->record_count - 2 + client].kept, 0, 0, HEADER);
+    assert_kept(&assert_ended(s, 1)->kept, 0, 0, HEADER);
+    record_of(s, 0, CLIENT);
     assert_int_equal(say(s, SERVER, ""), 0);
     assert_int_equal(flow_count(s), 0);
 }
@@ -790,8 +787,33 @@ static void flow_ends_with_a_reset(void **state)
     begin_body(s);
     ASSERT_BODY_KEPT(s, SERVER, 1000);
     assert_int_equal(send_flags(s, CLIENT, TCP_RST), 0);
-    assert_ended(s);
-    assert_kept(&s->records[s->record_count - 1].kept, HEADER + 1000, 1, 0);
+    assert_kept(&assert_ended(s, 1)->kept, HEADER + 1000, 1, 0);
+    record_of(s, 0, SERVER);
+}
+
+static void end_of_a_flow_tells_of_both_sides(void **state)
+{
+    struct scene *s = *state;
+    begin_body(s);
+    ASSERT_BODY_KEPT(s, SERVER, 1000);
+    ASSERT_ACK_KEPT(s, CLIENT);
+    assert_int_equal(send_flags(s, CLIENT, TCP_RST), 0);
+    assert_ended(s, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        bool server = s->records[i].side == side_of(s, &s->records[i].flow, SERVER);
+        assert_kept(&s->records[i].kept, server ? HEADER + 1000 : 0, server, server ? 0 : HEADER);
+    }
+}
+
+static void end_of_a_flow_that_was_told_of_is_told_all_the_same(void **state)
+{
+    struct scene *s = *state;
+    begin_body(s);
+    ASSERT_BODY_KEPT(s, SERVER, 1000);
+    assert_int_equal(send_flags(s, SERVER, TCP_FIN), 0);
+    assert_int_equal(recorded(s, SERVER)->payload, 1000);
+    assert_int_equal(send_flags(s, SERVER, TCP_RST), 0);
+    assert_ended(s, 1);
 }
 
 static void flow_of_which_nothing_was_kept_ends_without_a_record(void **state)
@@ -829,7 +851,7 @@ static void connection_between_the_same_ends_begins_anew(void **state)
     ASSERT_BODY_KEPT(s, SERVER, 1000);
     s->seq[CLIENT] += 1000000;
     assert_int_equal(send_flags(s, CLIENT, TCP_SYN), 0);
-    assert_ended(s);
+    assert_ended(s, 1);
     assert_int_equal(send_flags(s, SERVER, TCP_SYN), 0);
     ASSERT_DELIVERED(s, CLIENT, "no request");
     ASSERT_DELIVERED(s, CLIENT, "nor an order");
@@ -1048,6 +1070,8 @@ int main(void)
         TEST(end_inside_a_body_is_delivered_without_payload),
         TEST(flow_ends_when_both_sides_have),
         TEST(flow_ends_with_a_reset),
+        TEST(end_of_a_flow_tells_of_both_sides),
+        TEST(end_of_a_flow_that_was_told_of_is_told_all_the_same),
         TEST(flow_of_which_nothing_was_kept_ends_without_a_record),
         TEST(connection_between_the_same_ends_begins_anew),
         TEST(ordered_length_is_kept_up_to_its_end),
