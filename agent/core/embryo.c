@@ -29,12 +29,10 @@ struct embryo *embryo_table_add(struct embryo_table *t, const struct flow *flow,
     if (HASH_COUNT(t->table) >= t->max)
         *forgotten_bytes = embryo_table_remove(t, t->idle);
 
-    struct embryo *e = calloc(1, sizeof(*e));
+    struct embryo *e = malloc(sizeof(*e)); /* calloc() passes over what was freed last */
     if (!e)
         return NULL;
-    e->flow = *flow;
-    e->seen_ns = now_ns;
-    e->client = CLIENT_UNKNOWN;
+    *e = (struct embryo){.flow = *flow, .seen_ns = now_ns, .client = CLIENT_UNKNOWN};
     HASH_ADD_BYHASHVALUE(hh, t->table, flow, sizeof(*flow), flow_hash(flow, t->hash_seed), e);
     if (!e->hh.tbl) {
         free(e);

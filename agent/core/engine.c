@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "core/account.h"
@@ -115,8 +116,19 @@ static void evict_session(struct engine *e)
     remove_session(e, e->closed ? e->closed : e->open);
 }
 
+/* Forget up to @max sessions that have lingered long enough at @now_ns. */
+static void expire_closed(struct engine *e, uint64_t now_ns, unsigned max)
+{
+    uint64_t linger_ns = e->options.linger_ns ? e->options.linger_ns : LINGER_NS;
+    uint64_t closed_since = now_ns > linger_ns ? now_ns - linger_ns : 0;
+    while (max-- && e->closed && e->closed->seen_ns < closed_since)
+        remove_session(e, e->closed);
+}
+
+/* Where connections are short one goes as one comes, so that its memory is used again. */
 static struct session *add_session(struct engine *e, struct embryo *embryo, unsigned client)
 {
+    expire_closed(e, embryo->seen_ns, 2);
     while (e->sessions && HASH_COUNT(e->sessions) >= e->options.sessions_max)
         evict_session(e);
     struct session *s = session_new(embryo, client, &e->env);
@@ -494,12 +506,9 @@ void engine_expire(struct engine *e, uint64_t now_ns)
 {
     uint64_t timeout_ns = e->options.session_timeout_ns;
     uint64_t idle_since = now_ns > timeout_ns ? now_ns - timeout_ns : 0;
-    uint64_t linger_ns = e->options.linger_ns ? e->options.linger_ns : LINGER_NS;
-    uint64_t closed_since = now_ns > linger_ns ? now_ns - linger_ns : 0;
     while (e->open && e->open->seen_ns < idle_since)
         remove_session(e, e->open);
-    while (e->closed && e->closed->seen_ns < closed_since)
-        remove_session(e, e->closed);
+    expire_closed(e, now_ns, UINT_MAX);
     expire_waiting(e);
     account_not_http(account_of(e), embryo_table_expire(&e->embryos, idle_since));
     fragment_table_expire(e->fragments, now_ns);

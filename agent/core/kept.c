@@ -27,10 +27,10 @@ static struct kept_flow *find(struct kept_table *t, const struct flow *flow)
 
 static struct kept_flow *add(struct kept_table *t, const struct flow *flow)
 {
-    struct kept_flow *f = calloc(1, sizeof(*f));
+    struct kept_flow *f = malloc(sizeof(*f));
     if (!f)
         return NULL;
-    f->flow = *flow;
+    *f = (struct kept_flow){.flow = *flow};
     HASH_ADD_BYHASHVALUE(hh, t->flows, flow, sizeof(*flow), flow_hash(flow, t->hash_seed), f);
     if (!f->hh.tbl) {
         free(f);
@@ -100,11 +100,10 @@ struct kept_flow *kept_table_take(struct kept_table *t, const struct filter_reco
 int kept_flow_wait(struct kept_table *t, struct kept_flow *f, unsigned side,
                    const struct filter_kept *difference)
 {
-    struct kept_wait *w = calloc(1, sizeof(*w));
+    struct kept_wait *w = malloc(sizeof(*w));
     if (!w)
         return -ENOMEM;
-    w->side = side;
-    w->kept = *difference;
+    *w = (struct kept_wait){.side = side, .kept = *difference};
     if (!f->waits) {
         f->old = false;
         DL_APPEND(t->waiting, f);

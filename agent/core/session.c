@@ -19,16 +19,15 @@ static enum direction direction_of(const struct session *s, unsigned side)
 
 struct session *session_new(struct embryo *e, unsigned client, struct session_env *env)
 {
-    struct session *s = calloc(1, sizeof(*s));
+    struct session *s = malloc(sizeof(*s));
     if (!s)
         return NULL;
+    *s = (struct session){.flow = e->flow, .client = (uint8_t)client};
     s->exchange = exchange_new(&env->exchange, &s->flow, client, e->kind == EMBRYO_MIDWAY);
     if (!s->exchange) {
         free(s);
         return NULL;
     }
-    s->flow = e->flow;
-    s->client = (uint8_t)client;
     for (unsigned side = 0; side < 2; side++) {
         struct stream *stream = &s->stream[side];
         stream_init(stream);
