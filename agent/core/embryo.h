@@ -16,6 +16,7 @@
 
 #include "base/macros.h"
 #include "core/packet.h"
+#include "core/pool.h"
 #include "core/table.h"
 
 enum embryo_kind {
@@ -44,6 +45,7 @@ struct embryo {
 struct embryo_table {
     struct embryo *table; /* uthash by flow */
     struct embryo *idle;
+    struct pool pool; /* of embryos */
     uint32_t max;
     uint64_t hash_seed;
 };

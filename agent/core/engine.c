@@ -15,6 +15,7 @@
 #include "core/fragment.h"
 #include "core/http.h"
 #include "core/kept.h"
+#include "core/pool.h"
 #include "core/seen.h"
 #include "core/session.h"
 
@@ -23,6 +24,8 @@ enum {
     EARLY_BYTES_MAX = 64 << 20,     /* of early segments, all sessions together */
     FRAGMENTED_DATAGRAMS_MAX = 512, /* incomplete ones at a time */
     FRAGMENT_BYTES_MAX = 8 << 20,
+    SPARE_SESSIONS_MAX = 1024,
+    SPARES_MAX = 64, /* exchanges and transactions: most last for a few packets */
 };
 
 static const uint64_t FRAGMENT_TIMEOUT_NS = 30 * 1000000000ull; /* as Linux has it */
@@ -54,6 +57,9 @@ int engine_new(struct engine **out, const struct engine_options *options)
     e->env.exchange.rules = options->rules;
     e->env.exchange.observer = options->observer;
     e->env.exchange.filtered = options->offload.order != NULL;
+    pool_init(&e->env.sessions, sizeof(struct session), SPARE_SESSIONS_MAX);
+    pool_init(&e->env.exchange.exchanges, sizeof(struct exchange), SPARES_MAX);
+    pool_init(&e->env.exchange.transactions, sizeof(struct transaction), SPARES_MAX);
     http_pool_init(&e->env.exchange.pool);
     e->env.exchange.pool.memo.seed = options->hash_seed;
     embryo_table_init(&e->embryos, EMBRYOS_MAX, options->hash_seed);
@@ -565,9 +571,10 @@ struct engine *engine_free(struct engine *e)
     kept_table_deinit(&e->kept);
     fragment_table_free(e->fragments);
     account_deinit(account_of(e));
-    exchange_pool_deinit(&e->env.exchange.exchanges);
     http_pool_deinit(&e->env.exchange.pool);
-    transaction_pool_deinit(&e->env.exchange.transactions);
+    pool_deinit(&e->env.exchange.transactions);
+    pool_deinit(&e->env.exchange.exchanges);
+    pool_deinit(&e->env.sessions);
     free(e);
     return NULL;
 }

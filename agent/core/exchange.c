@@ -11,8 +11,6 @@
  */
 #include "core/exchange.h"
 
-#include <stdlib.h>
-
 #include "core/table.h"
 
 /*
@@ -24,28 +22,6 @@ enum {
     WAITING_MAX = 4096,          /* of a connection, while there is room */
     WAITING_TOTAL_MAX = 1 << 18, /* of all connections, before each has only what is sure */
 };
-
-enum { SPARES_MAX = 64 };
-
-void exchange_pool_deinit(struct exchange_pool *pool)
-{
-    while (pool->spares) {
-        struct exchange *x = pool->spares;
-        pool->spares = x->next_spare;
-        free(x);
-    }
-    pool->count = 0;
-}
-
-static struct exchange *pool_take(struct exchange_pool *pool)
-{
-    struct exchange *x = pool->spares;
-    if (!x)
-        return malloc(sizeof(*x));
-    pool->spares = x->next_spare;
-    pool->count--;
-    return x;
-}
 
 struct exchange *exchange_new(struct exchange_env *env, const struct flow *flow, unsigned client,
                               bool midway)
@@ -69,14 +45,7 @@ struct exchange *exchange_free(struct exchange *x, struct exchange_env *env)
         return NULL;
     http_framer_deinit(&x->side[DIRECTION_IN].framer, &env->pool);
     http_framer_deinit(&x->side[DIRECTION_OUT].framer, &env->pool);
-    struct exchange_pool *pool = &env->exchanges;
-    if (pool->count == SPARES_MAX) {
-        free(x);
-        return NULL;
-    }
-    x->next_spare = pool->spares;
-    pool->spares = x;
-    pool->count++;
+    pool_give(&env->exchanges, x);
     return NULL;
 }
 

@@ -19,23 +19,18 @@
 #include "core/account.h"
 #include "core/http.h"
 #include "core/packet.h"
+#include "core/pool.h"
 #include "core/report.h"
 #include "core/rule.h"
 #include "core/stream.h"
 #include "core/transaction.h"
 
-/* Exchanges that were freed, to begin with again: one that is still in the cache. */
-struct exchange_pool {
-    struct exchange *spares;
-    unsigned count;
-};
-
 /* What all exchanges of an engine share. */
 struct exchange_env {
     struct account account;
     struct http_pool pool;
-    struct exchange_pool exchanges;
-    struct transaction_pool transactions;
+    struct pool exchanges;
+    struct pool transactions;
     const struct rule_set *rules;
     struct observer observer;
     uint32_t waiting_count; /* requests that wait for a reply */
@@ -87,10 +82,7 @@ struct exchange {
     struct service *last;               /* of the last one */
     struct direction_counts prelude[2]; /* pending: before the first head */
     const struct flow *flow;
-    struct exchange *next_spare;
 };
-
-void exchange_pool_deinit(struct exchange_pool *pool);
 
 /**
  * @client is the side of @flow (which outlives the exchange) that sends the

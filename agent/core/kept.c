@@ -1,14 +1,18 @@
 #include "core/kept.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/flow_hash.h"
 
+/* What precedes the packets of a block is told in one go. */
+enum { SPARES_MAX = 512 };
+
 void kept_table_init(struct kept_table *t, uint64_t hash_seed)
 {
     *t = (struct kept_table){.hash_seed = hash_seed};
+    pool_init(&t->flow_pool, sizeof(struct kept_flow), SPARES_MAX);
+    pool_init(&t->wait_pool, sizeof(struct kept_wait), SPARES_MAX);
 }
 
 void kept_table_deinit(struct kept_table *t)
@@ -16,6 +20,8 @@ void kept_table_deinit(struct kept_table *t)
     struct kept_flow *f, *next;
     HASH_ITER (hh, t->flows, f, next)
         kept_table_remove(t, f);
+    pool_deinit(&t->flow_pool);
+    pool_deinit(&t->wait_pool);
 }
 
 static struct kept_flow *find(struct kept_table *t, const struct flow *flow)
@@ -27,13 +33,13 @@ static struct kept_flow *find(struct kept_table *t, const struct flow *flow)
 
 static struct kept_flow *add(struct kept_table *t, const struct flow *flow)
 {
-    struct kept_flow *f = malloc(sizeof(*f));
+    struct kept_flow *f = pool_take(&t->flow_pool);
     if (!f)
         return NULL;
     *f = (struct kept_flow){.flow = *flow};
     HASH_ADD_BYHASHVALUE(hh, t->flows, flow, sizeof(*flow), flow_hash(flow, t->hash_seed), f);
     if (!f->hh.tbl) {
-        free(f);
+        pool_give(&t->flow_pool, f);
         return NULL;
     }
     return f;
@@ -100,7 +106,7 @@ struct kept_flow *kept_table_take(struct kept_table *t, const struct filter_reco
 int kept_flow_wait(struct kept_table *t, struct kept_flow *f, unsigned side,
                    const struct filter_kept *difference)
 {
-    struct kept_wait *w = malloc(sizeof(*w));
+    struct kept_wait *w = pool_take(&t->wait_pool);
     if (!w)
         return -ENOMEM;
     *w = (struct kept_wait){.side = side, .kept = *difference};
@@ -121,7 +127,7 @@ bool kept_flow_next(struct kept_table *t, struct kept_flow *f, unsigned *side,
     *side = w->side;
     *difference = w->kept;
     f->waits = w->next;
-    free(w);
+    pool_give(&t->wait_pool, w);
     if (!f->waits)
         DL_DELETE(t->waiting, f);
     return true;
@@ -154,7 +160,7 @@ void kept_table_remove(struct kept_table *t, struct kept_flow *f)
     while (kept_flow_next(t, f, &side, &difference))
         ;
     HASH_DEL(t->flows, f);
-    free(f);
+    pool_give(&t->flow_pool, f);
 }
 
 void kept_table_forget(struct kept_table *t, const struct flow *flow)

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "bpf/filter.h"
+#include "core/pool.h"
 #include "core/table.h"
 
 /* A difference that waits for its connection. */
@@ -43,6 +44,8 @@ struct kept_flow {
 struct kept_table {
     struct kept_flow *flows; /* uthash by flow */
     struct kept_flow *waiting;
+    struct pool flow_pool; /* of kept_flow */
+    struct pool wait_pool; /* of kept_wait */
     uint64_t hash_seed;
 };
 

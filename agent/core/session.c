@@ -19,13 +19,13 @@ static enum direction direction_of(const struct session *s, unsigned side)
 
 struct session *session_new(struct embryo *e, unsigned client, struct session_env *env)
 {
-    struct session *s = malloc(sizeof(*s));
+    struct session *s = pool_take(&env->sessions);
     if (!s)
         return NULL;
     *s = (struct session){.flow = e->flow, .client = (uint8_t)client};
     s->exchange = exchange_new(&env->exchange, &s->flow, client, e->kind == EMBRYO_MIDWAY);
     if (!s->exchange) {
-        free(s);
+        pool_give(&env->sessions, s);
         return NULL;
     }
     for (unsigned side = 0; side < 2; side++) {
@@ -47,7 +47,7 @@ struct session *session_free(struct session *s, struct session_env *env)
     stream_deinit(&s->stream[0], &env->budget);
     stream_deinit(&s->stream[1], &env->budget);
     exchange_free(s->exchange, &env->exchange);
-    free(s);
+    pool_give(&env->sessions, s);
     return NULL;
 }
 

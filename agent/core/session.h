@@ -15,6 +15,7 @@
 #include "core/embryo.h"
 #include "core/exchange.h"
 #include "core/packet.h"
+#include "core/pool.h"
 #include "core/stream.h"
 #include "core/table.h"
 
@@ -22,6 +23,7 @@
 struct session_env {
     struct exchange_env exchange;
     struct stream_budget budget;
+    struct pool sessions;
 };
 
 struct session {

@@ -4,8 +4,6 @@
 
 #include "base/text.h"
 
-enum { SPARES_MAX = 64 };
-
 /* Copies of what the heads said; a view's data points into the texts. */
 struct transaction_words {
     struct text request; /* method, target, host, one after the other */
@@ -17,14 +15,11 @@ struct transaction_words {
     uint8_t reply_minor;
 };
 
-struct transaction *transaction_new(struct transaction_pool *pool)
+struct transaction *transaction_new(struct pool *pool)
 {
-    struct transaction *t = pool->spares;
-    if (!t)
-        return calloc(1, sizeof(struct transaction));
-    pool->spares = t->next;
-    pool->count--;
-    *t = (struct transaction){0};
+    struct transaction *t = pool_take(pool);
+    if (t)
+        *t = (struct transaction){0};
     return t;
 }
 
@@ -37,29 +32,12 @@ static void words_free(struct transaction_words *w)
     free(w);
 }
 
-struct transaction *transaction_free(struct transaction *t, struct transaction_pool *pool)
+struct transaction *transaction_free(struct transaction *t, struct pool *pool)
 {
-    if (!t)
-        return NULL;
-    words_free(t->words);
-    if (pool->count == SPARES_MAX) {
-        free(t);
-        return NULL;
-    }
-    t->next = pool->spares;
-    pool->spares = t;
-    pool->count++;
+    if (t)
+        words_free(t->words);
+    pool_give(pool, t);
     return NULL;
-}
-
-void transaction_pool_deinit(struct transaction_pool *pool)
-{
-    while (pool->spares) {
-        struct transaction *t = pool->spares;
-        pool->spares = t->next;
-        free(t);
-    }
-    pool->count = 0;
 }
 
 static struct transaction_words *words_of(struct transaction *t)

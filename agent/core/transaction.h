@@ -12,6 +12,7 @@
 #include "core/account.h"
 #include "core/counts.h"
 #include "core/http.h"
+#include "core/pool.h"
 #include "core/report.h"
 
 struct transaction {
@@ -37,16 +38,9 @@ struct transaction {
     struct transaction_words *words;
 };
 
-/* Transactions that ended, to begin with again: most last for a packet or two. */
-struct transaction_pool {
-    struct transaction *spares;
-    unsigned count;
-};
-
-void transaction_pool_deinit(struct transaction_pool *pool);
-
-struct transaction *transaction_new(struct transaction_pool *pool);
-struct transaction *transaction_free(struct transaction *t, struct transaction_pool *pool);
+/* @pool is of transactions. */
+struct transaction *transaction_new(struct pool *pool);
+struct transaction *transaction_free(struct transaction *t, struct pool *pool);
 
 /* Remember what @head says: the request's, or the final reply's. */
 void transaction_set_request(struct transaction *t, const struct http_head *head, bool with_words);
