@@ -10,9 +10,13 @@
 /* When less than a quarter of what was looked for was found, a rest pays. */
 enum { LOOKS = 512, FOUND_MIN = LOOKS / 4, REST = 16 * LOOKS };
 
+/* A head has so many places, next to each other. */
+enum { WAYS = 2 };
+
 struct http_memo_entry {
     uint64_t hash;
-    size_t size; /* 0: there is none */
+    size_t size;   /* 0: there is none */
+    uint64_t turn; /* when it was last found or added */
     uint8_t bytes[HTTP_MEMO_BYTES_MAX];
     char words[HTTP_MEMO_BYTES_MAX]; /* the head's views point here */
     struct http_framer framer;       /* as it was behind the head */
@@ -69,19 +73,34 @@ static uint64_t hash_head(const struct http_memo *m, const struct http_framer *f
     return XXH3_64bits_withSeed(head.data, head.size, m->seed ^ f->side);
 }
 
+/* The first place of a head. */
+static struct http_memo_entry *places(const struct http_memo *m, uint64_t hash)
+{
+    return &m->entries[hash % (HTTP_MEMO_PLACES / WAYS) * WAYS];
+}
+
+static bool is_entry_of(const struct http_memo_entry *e, uint64_t hash, enum http_side side,
+                        struct bytes head)
+{
+    return e->hash == hash && e->framer.side == side &&
+           bytes_equal(bytes_make(e->bytes, e->size), head);
+}
+
 struct http_memo_entry *http_memo_find(struct http_memo *m, const struct http_framer *f,
                                        struct bytes head)
 {
     if (!m->entries || !head.size)
         return NULL;
     uint64_t hash = hash_head(m, f, head);
-    struct http_memo_entry *e = &m->entries[hash % HTTP_MEMO_PLACES];
-    bool same = e->hash == hash && e->framer.side == f->side &&
-                bytes_equal(bytes_make(e->bytes, e->size), head);
-    if (!same)
-        return NULL;
-    m->found++;
-    return e;
+    struct http_memo_entry *e = places(m, hash);
+    for (unsigned i = 0; i < WAYS; i++, e++) {
+        if (!is_entry_of(e, hash, f->side, head))
+            continue;
+        m->found++;
+        e->turn = ++m->turn;
+        return e;
+    }
+    return NULL;
 }
 
 size_t http_memo_recall(struct http_memo_entry *e, struct http_framer *f, struct http_head *head)
@@ -115,7 +134,10 @@ void http_memo_add(struct http_memo *m, struct bytes bytes, const struct http_fr
         return;
 
     uint64_t hash = hash_head(m, f, bytes);
-    struct http_memo_entry *e = &m->entries[hash % HTTP_MEMO_PLACES];
+    struct http_memo_entry *e = places(m, hash);
+    for (struct http_memo_entry *other = e + 1; other < places(m, hash) + WAYS; other++)
+        e = other->turn < e->turn ? other : e;
+    e->turn = ++m->turn;
     e->hash = hash;
     e->size = bytes.size;
     memcpy(e->bytes, bytes.data, bytes.size);

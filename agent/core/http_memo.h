@@ -4,7 +4,8 @@
  * again.
  *
  * An entry is found by a keyed hash of the head and taken only if all its bytes
- * are the same. While few heads come again, most are not looked for.
+ * are the same. Of two heads that come in turn neither drives the other out. While
+ * few heads come again, most are not looked for.
  *
  * Units    bytes
  * Owns     its entries; embed it by value
@@ -29,6 +30,7 @@ struct http_memo {
     uint32_t looked;
     uint32_t found;
     uint32_t rest; /* so many heads are not looked for */
+    uint64_t turn; /* of heads that were found or added */
 };
 
 void http_memo_init(struct http_memo *m);
