@@ -331,8 +331,7 @@ static bool is_nothing(const struct filter_kept *kept)
 static void see_kept(struct engine *e, const struct flow *flow, unsigned side,
                      const struct filter_kept *kept)
 {
-    struct packet like = {.flow = *flow, .side = side};
-    enum filter_class class = seen_class(&like, &e->options.ports) + FILTER_KEPT_IN;
+    enum filter_class class = seen_class(flow, side, &e->options.ports) + FILTER_KEPT_IN;
     struct filter_count *seen = &e->seen.of[class];
     seen->bytes += kept->bytes;
     seen->control += kept->control;
@@ -351,15 +350,14 @@ static void charge_kept(struct engine *e, const struct flow *flow, unsigned side
     }
     struct direction_counts counts = {
         .bytes = kept->bytes, .control = kept->control, .packets = kept->packets};
-    struct packet like = {.flow = *flow, .side = side};
-    bool out = seen_class(&like, &e->options.ports) == FILTER_OUT;
+    bool out = seen_class(flow, side, &e->options.ports) == FILTER_OUT;
     account_charge(a, a->unknown, out ? DIRECTION_OUT : DIRECTION_IN, &counts);
 }
 
-static void take_kept(struct engine *e, const struct flow *flow, unsigned side,
+/* @s is the session of @flow, or NULL. */
+static void take_kept(struct engine *e, struct session *s, const struct flow *flow, unsigned side,
                       const struct filter_kept *kept)
 {
-    struct session *s = find_session(e, flow);
     if (s)
         session_kept(s, &e->env, side, kept);
     else
@@ -370,8 +368,9 @@ static void take_waits(struct engine *e, struct kept_flow *f)
 {
     unsigned side;
     struct filter_kept kept;
+    struct session *s = find_session(e, &f->flow);
     while (kept_flow_next(&e->kept, f, &side, &kept))
-        take_kept(e, &f->flow, side, &kept);
+        take_kept(e, s, &f->flow, side, &kept);
     if (f->last)
         kept_table_remove(&e->kept, f);
 }
@@ -386,13 +385,24 @@ static void take_waiting(struct engine *e, const struct flow *flow)
 
 /*
  * Whether the first payload of @flow has been there, so that it is known what it
- * is. A session that has closed is not: this may be of the next one.
+ * is. @s, its session, if it has closed is not: this may be of the next one.
  */
-static bool is_decided(const struct engine *e, const struct flow *flow)
+static bool is_decided(const struct engine *e, const struct session *s, const struct flow *flow)
 {
-    const struct session *s = find_session(e, flow);
+    if (s)
+        return !s->closed;
     const struct embryo *embryo = embryo_table_find(&e->embryos, flow);
-    return s ? !s->closed : embryo && embryo->kind == EMBRYO_NOT_HTTP;
+    return embryo && embryo->kind == EMBRYO_NOT_HTTP;
+}
+
+/* Take what is new of @f, or let it wait. */
+static void take_difference(struct engine *e, struct kept_flow *f, const struct flow *flow,
+                            unsigned side, const struct filter_kept *kept)
+{
+    struct session *s = find_session(e, flow);
+    bool waits = f && !is_decided(e, s, flow) && kept_flow_wait(&e->kept, f, side, kept) == 0;
+    if (!waits)
+        take_kept(e, s, flow, side, kept);
 }
 
 void engine_kept(struct engine *e, const struct filter_record *record)
@@ -402,10 +412,8 @@ void engine_kept(struct engine *e, const struct filter_record *record)
     struct kept_flow *f = kept_table_take(&e->kept, record, &kept);
     see_kept(e, &record->flow, side, &kept);
 
-    bool waits = f && !is_nothing(&kept) && !is_decided(e, &record->flow) &&
-                 kept_flow_wait(&e->kept, f, side, &kept) == 0;
-    if (!waits && !is_nothing(&kept))
-        take_kept(e, &record->flow, side, &kept);
+    if (!is_nothing(&kept))
+        take_difference(e, f, &record->flow, side, &kept);
     if (f && f->last && !f->waits)
         kept_table_remove(&e->kept, f);
 }

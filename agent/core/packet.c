@@ -205,6 +205,8 @@ static bool begins_with_ip(const struct frame *f)
 static struct frame without_tags(const struct frame *f)
 {
     struct frame found = *f;
+    if (f->ethertype == ETHERTYPE_ANY_IP)
+        return found;
     struct frame behind = *f;
     if (vlan_is_tag(f->ethertype))
         found.ethertype = ETHERTYPE_ANY_IP;

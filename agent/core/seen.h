@@ -14,11 +14,12 @@
 #include "core/packet.h"
 #include "core/port_set.h"
 
-/* The class of @p, a TCP packet. */
-static inline enum filter_class seen_class(const struct packet *p, const struct port_set *ports)
+/* The class of a TCP packet of @flow that @side sent. */
+static inline enum filter_class seen_class(const struct flow *flow, unsigned side,
+                                           const struct port_set *ports)
 {
-    uint16_t source = ntohs(packet_source_port(p));
-    uint16_t destination = ntohs(packet_destination_port(p));
+    uint16_t source = ntohs(flow->port[side]);
+    uint16_t destination = ntohs(flow->port[!side]);
     bool all = ports->count == 0;
     return filter_class(source, all || port_set_has(ports, source), destination,
                         all || port_set_has(ports, destination));
@@ -28,7 +29,7 @@ static inline enum filter_class seen_class(const struct packet *p, const struct 
 static inline void seen_packet(struct filter_counts *seen, const struct packet *p,
                                const struct port_set *ports)
 {
-    struct filter_count *c = &seen->of[seen_class(p, ports)];
+    struct filter_count *c = &seen->of[seen_class(&p->flow, p->side, ports)];
     if (p->payload_bytes) {
         c->bytes += packet_ip_bytes(p);
         c->packets += p->packets;

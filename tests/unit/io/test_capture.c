@@ -277,8 +277,8 @@ static void take_frame(void *context, const struct frame *f)
     switch (packet_decode(f, &p, &fragment)) {
     case PACKET_TCP:
         seen_packet(&w->seen, &p, &w->ports);
-        w->payload_bytes[seen_class(&p, &w->ports)] += p.payload_bytes;
-        if (p.payload_bytes && seen_class(&p, &w->ports) == FILTER_IN)
+        w->payload_bytes[seen_class(&p.flow, p.side, &w->ports)] += p.payload_bytes;
+        if (p.payload_bytes && seen_class(&p.flow, p.side, &w->ports) == FILTER_IN)
             w->last = p;
         w->super_packets += p.packets > 1;
         w->other_vlans += memcmp(p.flow.vlan, w->vlan, sizeof(w->vlan)) != 0;
@@ -295,8 +295,7 @@ static void take_record(void *context, const struct filter_record *r)
 {
     struct watch *w = context;
     struct filter_kept more;
-    const struct packet like = {.flow = r->flow, .side = r->side};
-    enum filter_class class = seen_class(&like, &w->ports);
+    enum filter_class class = seen_class(&r->flow, r->side, &w->ports);
     struct filter_count *seen = &w->seen.of[class + FILTER_KEPT_IN];
     assert_non_null(kept_table_take(&w->kept, r, &more));
     seen->bytes += more.bytes;
