@@ -89,8 +89,10 @@ static void record(struct model *m, struct model_flow *f, unsigned side, bool la
 
 static void end_flow(struct model *m, struct model_flow *f)
 {
-    record(m, f, 0, false);
-    record(m, f, 1, true);
+    unsigned last = f->f.unrecorded[1] || !f->f.unrecorded[0];
+    if (last && f->f.unrecorded[0])
+        record(m, f, 0, false);
+    record(m, f, last, true);
     f->used = false;
 }
 
@@ -222,13 +224,21 @@ static void model_keep(struct model *m, struct model_flow *f, const struct packe
     f->f.unrecorded[p->side] = 1;
 }
 
+static bool ends_flow(struct model_flow *f, const struct packet *p)
+{
+    f->f.ended[p->side] |= (p->flags & TCP_FIN) != 0;
+    return p->flags & TCP_RST || (f->f.ended[0] && f->f.ended[1]);
+}
+
 /* Deliver @size bytes of the payload, behind what was kept. */
 static void deliver(struct model *m, struct model_flow *f, const struct packet *p,
                     const struct frame *frame, size_t size)
 {
     struct frame cut = *frame;
     cut.data.size -= p->payload.size - size;
-    if (f && f->f.unrecorded[p->side])
+    if (f && ends_flow(f, p))
+        end_flow(m, f);
+    else if (f && f->f.unrecorded[p->side])
         record(m, f, p->side, false);
     pass(m, NULL, &cut);
 }
@@ -274,11 +284,6 @@ static void model_packet(struct model *m, const struct packet *p, const struct f
         model_keep(m, f, p);
     else
         deliver(m, f, p, frame, 0);
-    if (!f)
-        return;
-    f->f.ended[p->side] |= (p->flags & TCP_FIN) != 0;
-    if (p->flags & TCP_RST || (f->f.ended[0] && f->f.ended[1]))
-        end_flow(m, f);
 }
 
 /* --- the ring ---------------------------------------------------------------------- */
