@@ -4,6 +4,7 @@
  */
 #include "core/engine.h"
 
+#include <arpa/inet.h>
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -80,6 +81,32 @@ static void idle_session_costs_at_most_1_kib(void **state)
     assert_heap_grew_at_most(SESSIONS * KIB);
     trial_finish(&t);
     assert_int_equal(trial_service(&t, "yo")->replies[1], SESSIONS);
+}
+
+/* Client @number of 10.0.0.1, whose port is 80. */
+static struct filter_record last_record(uint32_t number)
+{
+    struct filter_record r = {.kept = {.control = 40}, .last = true};
+    for (unsigned side = 0; side < 2; side++)
+        memcpy(r.flow.address[side],
+               (const uint8_t[]){[10] = 0xff, 0xff, 10, 0, 0, (uint8_t)(1 + side)}, 16);
+    r.flow.port[0] = htons(80);
+    r.flow.port[1] = htons((uint16_t)number);
+    return r;
+}
+
+static void what_was_kept_of_connections_that_ended_costs_nothing(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 60000; i++) {
+        struct filter_record r = last_record(1024 + i);
+        engine_kept(t.engine, &r);
+    }
+    for (unsigned seconds = 0; seconds < 3; seconds++)
+        engine_expire(t.engine, t.sink.now_ns);
+    assert_heap_grew_at_most(MIB);
+    trial_finish(&t);
+    assert_int_equal(trial_service(&t, "_unknown")->direction[DIRECTION_OUT].control, 60000 * 40);
 }
 
 static void flood_of_syns_costs_a_table_of_fixed_size(void **state)
@@ -215,9 +242,13 @@ static void early_segments_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(idle_session_costs_at_most_1_kib), TEST(flood_of_syns_costs_a_table_of_fixed_size),
-        TEST(half_heads_are_bounded),           TEST(endless_head_costs_no_more_than_a_long_one),
-        TEST(requests_that_wait_are_bounded),   TEST(tiny_segments_out_of_order_are_bounded),
+        TEST(idle_session_costs_at_most_1_kib),
+        TEST(what_was_kept_of_connections_that_ended_costs_nothing),
+        TEST(flood_of_syns_costs_a_table_of_fixed_size),
+        TEST(half_heads_are_bounded),
+        TEST(endless_head_costs_no_more_than_a_long_one),
+        TEST(requests_that_wait_are_bounded),
+        TEST(tiny_segments_out_of_order_are_bounded),
         TEST(early_segments_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -815,6 +815,45 @@ static void range_that_is_told_after_its_bytes_is_no_gap(void **state)
     assert_int_equal(counts_out(s, "yo")->payload, 5041);
 }
 
+static void what_came_early_follows_on_what_was_kept_before_it(void **state)
+{
+    struct scene *s = *state;
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 5010\r\n\r\n";
+    conversation_open(&s->c);
+    ask_for(s, "/?s=yo");
+    conversation_send_text(&s->c, DIRECTION_OUT, head);
+    uint32_t seq = s->c.end[DIRECTION_OUT].seq;
+    conversation_send_at(&s->c, DIRECTION_OUT, 5000, BYTES("0123456789"));
+    tell_body(s, seq + 5000, 5000);
+    trial_report(&s->trial);
+    assert_int_equal(counts_out(s, "yo")->payload, sizeof(head) - 1 + 5010);
+    trial_finish(&s->trial);
+}
+
+/* What the filter cuts off is a body: no reply may have begun in it. */
+static void body_that_was_cut_off_hides_no_reply(void **state)
+{
+    struct scene *s = *state;
+    static const char head[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    static const char rest[] = "5\r\nhello\r\n0\r\n\r\n";
+    conversation_open(&s->c);
+    ask_for(s, "/?s=one");
+    s->c.snap_bytes = 40 + sizeof(head) - 1;
+    conversation_send_text(&s->c, DIRECTION_OUT,
+                           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+    s->c.snap_bytes = 0;
+    ask_for(s, "/?s=two");
+    conversation_miss(&s->c, DIRECTION_OUT, sizeof(rest) - 1);
+    tell_body(s, s->c.end[DIRECTION_OUT].seq, sizeof(rest) - 1);
+    ask_for(s, "/?s=three");
+    for (int i = 0; i < 2; i++)
+        conversation_send_text(&s->c, DIRECTION_OUT, "HTTP/1.1 204 No Content\r\n\r\n");
+    trial_finish(&s->trial);
+    assert_int_equal(trial_service(&s->trial, "two")->unanswered, 0);
+    assert_int_equal(trial_service(&s->trial, "two")->replies[1], 1);
+    assert_int_equal(trial_service(&s->trial, "three")->replies[1], 1);
+}
+
 static void flow_is_known_from_its_first_packet_to_its_end(void **state)
 {
     struct scene *s = *state;
@@ -939,6 +978,8 @@ int main(void)
         TEST(what_waits_for_a_flow_that_is_not_http_is_not_http),
         TEST(what_was_kept_counts_as_seen),
         TEST(range_that_is_told_after_its_bytes_is_no_gap),
+        TEST(what_came_early_follows_on_what_was_kept_before_it),
+        TEST(body_that_was_cut_off_hides_no_reply),
         TEST(flow_is_known_from_its_first_packet_to_its_end),
         TEST(flow_that_was_forgotten_is_counted_from_zero),
         TEST(body_of_length_that_is_delivered_is_ordered),
