@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,6 +158,7 @@ static int run(const struct options *o)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error of write() */
+    mallopt(M_ARENA_MAX, 1);  /* the others grow by a page at a time */
 
     struct options o;
     struct options_error error;
