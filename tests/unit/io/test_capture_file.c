@@ -207,7 +207,7 @@ static void what_is_no_capture_is_refused(void **state)
         assert_refused(path, -EINVAL, size < 4 ? "truncated" : "unknown file format");
     }
     assert_refused("/", -EINVAL, "Is a directory");
-    assert_refused("/nonexistent", -ENOENT, "No such file or directory");
+    assert_refused("/nonexistent/file", -ENOENT, "No such file or directory");
 }
 
 static void unknown_link_type_is_refused_by_name(void **state)
