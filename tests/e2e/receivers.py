@@ -1,11 +1,8 @@
 """What takes metrics in, as operators run it: started in a namespace, and read back."""
 
 import collections
-import contextlib
 import json
 import re
-import socket
-import threading
 
 from harness import wait_for
 from packages import npm_package
@@ -252,47 +249,6 @@ class Netdata:
     def bad_lines(self):
         path = self.folder / "log/error.log"
         return path.read_text().count("STATSD: metric") if path.exists() else 0
-
-
-class Listener:
-    """Takes datagrams and keeps their lines, as they came."""
-
-    def __init__(self, test, namespace, port):
-        with namespace.entered():
-            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        self.socket.bind(("127.0.0.1", port))
-        self.socket.settimeout(0.2)
-        self.closing = False
-        self.counters = collections.Counter()
-        self.gauges = {}
-        self.told = collections.Counter()  # how often each gauge was
-        self.thread = threading.Thread(target=self.work, daemon=True)
-        self.thread.start()
-        test.addCleanup(self.close)
-
-    def work(self):
-        while not self.closing:
-            with contextlib.suppress(TimeoutError):
-                self.take(self.socket.recv(65536).decode())
-
-    def take(self, datagram):
-        for line in datagram.split("\n"):
-            name, value, kind = re.fullmatch(r"([a-z0-9_.-]+):(\d+)\|([cg])", line).groups()
-            if kind == "c":
-                self.counters[name] += int(value)
-            else:
-                self.gauges[name] = int(value)
-                self.told[name] += 1
-
-    def wait_for_flushes(self, heartbeat, count):
-        before = self.told[heartbeat]
-        wait_for(lambda: self.told[heartbeat] >= before + count, f"{count} flushes")
-
-    def close(self):
-        self.closing = True
-        self.thread.join()
-        self.socket.close()
 
 
 class Graphite:

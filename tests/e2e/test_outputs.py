@@ -1,74 +1,22 @@
 #!/usr/bin/python3
 """The agent as a service: it sends to syslog and StatsD, and prints nothing."""
 
-import collections
 import contextlib
-import re
 import socket
-import threading
 
-from harness import HTTPACCT, LabTest, main, require, require_root
-from receivers import Listener
-from servers import NGINX_MODULE, Nginx
-
-SERVER = "10.97.0.2"
-SYSLOG_PORT = 5514
+from harness import HTTPACCT, main, require, require_root
+from listeners import SYSLOG_PORT, Listener, SyslogListener
+from web import PROGRAMS, WebTest
 
 
-class SyslogListener:
-    """Takes messages of RFC 5424 over UDP, and adds up their facts."""
-
-    def __init__(self, test, namespace):
-        with namespace.entered():
-            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", SYSLOG_PORT))
-        self.socket.settimeout(0.2)
-        self.messages = []
-        self.closing = False
-        self.thread = threading.Thread(target=self.work, daemon=True)
-        self.thread.start()
-        test.addCleanup(self.close)
-
-    def work(self):
-        while not self.closing:
-            with contextlib.suppress(TimeoutError):
-                self.messages.append(self.socket.recv(65536).decode())
-
-    def facts(self, subject):
-        """The sums of what was said of each @subject."""
-        sums = collections.defaultdict(collections.Counter)
-        for message in list(self.messages):
-            found = re.search(rf" {subject}=(\S+) (\S+=\d+(?: \S+=\S+)*)$", message)
-            if found:
-                facts = dict(fact.split("=") for fact in found[2].split())
-                sums[found[1]].update({name: int(value) for name, value in facts.items()
-                                       if value.isdigit()})
-        return sums
-
-    def says(self, text):
-        return any(text in message for message in list(self.messages))
-
-    def close(self):
-        self.closing = True
-        self.thread.join()
-        self.socket.close()
-
-
-class OutputsTest(LabTest):
-    def setUp(self):
-        super().setUp()
-        self.client = self.namespace("client")
-        self.server = self.namespace("server")
-        self.connect(self.client, self.server, ("client0", "server0"), "10.97.0")
-        self.nginx = Nginx(self, self.server)
-
+class OutputsTest(WebTest):
     def start_agent_with(self, outputs, *options):
         self.config.write_text(f'rules = ( {{ query = "s"; }} ); {outputs}')
         return self.start(self.server, HTTPACCT, "-c", self.config, "-i", "server0", *options)
 
     def ask(self, count=20):
         for i in range(count):
-            self.client.run("curl", "-sS", "-o", "/dev/null", f"http://{SERVER}/m32?s=n{i % 3}")
+            self.curl(f"/m32?s=n{i % 3}")
         self.server.wait_until_quiet("server0")
 
     def test_syslog_has_every_byte_and_the_log(self):
@@ -90,7 +38,7 @@ class OutputsTest(LabTest):
                          totals.interface("tcp_bytes"))
 
     def test_agent_with_outputs_prints_nothing(self):
-        statsd = Listener(self, self.server, 8125)
+        statsd = Listener(self, self.server)
         agent = self.start_agent_with("statsd = ( { host = false; } ); flush = { interval = 1; };")
         agent.wait_until(lambda: "watching" in agent.err, "the ready line")
         self.ask()
@@ -103,7 +51,7 @@ class OutputsTest(LabTest):
             self.assertGreater(statsd.counters[f"httpacct.agent.{counter}"], 0)
 
     def test_events_on_the_terminal_do_not_keep_outputs_from_flushing(self):
-        statsd = Listener(self, self.server, 8125)
+        statsd = Listener(self, self.server)
         agent = self.start_agent_with("statsd = ( { host = false; } ); flush = { interval = 1; };",
                                       "--print", "events")
         agent.wait_until(lambda: "watching" in agent.err, "the ready line")
@@ -142,5 +90,5 @@ class OutputsTest(LabTest):
 
 
 require_root()
-require("curl", "ip", "nginx", NGINX_MODULE)
+require(*PROGRAMS)
 main()

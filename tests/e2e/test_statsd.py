@@ -1,26 +1,15 @@
 #!/usr/bin/python3
 """What StatsD receivers have taken in is what --print json says in the end, and what
-nftables has counted, to the byte.
-
-    client -- server
-
-httpacct and the receivers run on the server, whose nginx is asked by the client.
-Offload is off, so nftables sees each segment.
-"""
+nftables has counted, to the byte."""
 
 import re
 import socket
-import urllib.parse
 
-from harness import LabTest, main, require, require_root, wait_for
+from harness import main, require, require_root, wait_for
+from listeners import Listener
 from packages import npm_package
-from receivers import STATSD_PACKAGE, Collectd, Listener, Netdata, Statsd, receive_errors
-from servers import NGINX_MODULE, Nginx
-
-SERVER = "10.97.0.2"
-HEARTBEAT = "httpacct.agent.up"
-PIPELINE = 100
-SERVICES = ("alpha", "beta", "gamma")
+from receivers import STATSD_PACKAGE, Collectd, Netdata, Statsd
+from web import PROGRAMS, WebTest, expected_graphite
 
 
 def hostile_names(count):
@@ -31,30 +20,7 @@ def hostile_names(count):
             for i in range(count)]
 
 
-def expected_counters(final, prefix="httpacct."):
-    """What a receiver of the graphite dialect has of each service, without its host."""
-    counters = {}
-    for name, service in final.services.items():
-        for direction in ("in", "out"):
-            for measure in ("bytes", "payload", "retransmitted", "control", "packets"):
-                counters[f"{prefix}{name}.{direction}.{measure}"] = service[direction][measure]
-        for group, count in service["replies"].items():
-            counters[f"{prefix}{name}.replies.{group}"] = count
-        for measure in ("requests", "unanswered"):
-            counters[f"{prefix}{name}.{measure}"] = service[measure]
-    return {name: value for name, value in counters.items() if value}
-
-
-class StatsdTest(LabTest):
-    def setUp(self):
-        super().setUp()
-        self.client = self.namespace("client")
-        self.server = self.namespace("server")
-        self.connect(self.client, self.server, ("client0", "server0"), "10.97.0")
-        self.client.offload("client0", False)
-        self.server.offload("server0", False)
-        self.nginx = Nginx(self, self.server)
-
+class StatsdTest(WebTest):
     def watch(self, statsd, services=1000, form="json", interval=1):
         """Run httpacct with these destinations, and begin to count."""
         self.config.write_text(f"""
@@ -63,62 +29,12 @@ class StatsdTest(LabTest):
             ring = {{ size = 64; }};
             flush = {{ interval = {interval}; }};
             statsd = ( {statsd} );""")
-        for namespace in (self.client, self.server):
-            namespace.count_with_nftables()
-        self.nftables_before = self.nftables_bytes()
-        self.errors_before = receive_errors(self.server)
+        self.count_by_others()
         self.agent = self.start_agent(self.server, "-i", "server0", "--print", form)
-
-    def nftables_bytes(self):
-        return self.client.nftables_bytes() + self.server.nftables_bytes()
-
-    def curl(self, *targets):
-        for target in targets:
-            self.client.run("curl", "-sS", "-o", "/dev/null", f"http://{SERVER}{target}")
-
-    def traffic(self):
-        """Some of everything, for every service."""
-        for service in SERVICES:
-            self.curl(f"/small?s={service}", f"/m32?s={service}", f"/missing?s={service}")
-            self.curl(f"/chunked?s={service}")
-        self.curl("/m32")
-        self.client.run("wrk", "-t", 1, "-c", 10, "-d", "3s", f"http://{SERVER}:80/small?s=busy")
-
-    def ask_for(self, names):
-        """One request for each name, pipelined over one connection."""
-        requests = [f"GET /small?s={urllib.parse.quote(name, safe='')} HTTP/1.1\r\nHost: x\r\n\r\n"
-                    for name in names]
-        with self.client.entered():
-            connection = socket.create_connection((SERVER, 80))
-        with connection, connection.makefile("rb") as replies:
-            for start in range(0, len(requests), PIPELINE):
-                batch = requests[start:start + PIPELINE]
-                connection.sendall("".join(batch).encode())
-                for _ in batch:
-                    self.read_reply(replies)
-
-    def read_reply(self, replies):
-        length = 0
-        while (line := replies.readline()) != b"\r\n":
-            if line.lower().startswith(b"content-length:"):
-                length = int(line.split(b":")[1])
-        replies.read(length)
-
-    def finish(self):
-        """End the agent when all has passed; check its books."""
-        self.server.wait_until_quiet("server0")
-        nftables_bytes = self.nftables_bytes() - self.nftables_before
-        totals = self.stop_agent(self.agent)
-        totals.check_balance(self)
-        self.assertEqual(totals.interface("tcp_bytes"), nftables_bytes)
-        self.assertEqual(totals.interface("ring_drops"), 0)
-        self.assertNotIn("could not be sent", self.agent.err)
-        self.assertEqual(receive_errors(self.server), self.errors_before, "a receiver was too slow")
-        return totals
 
     def check_services(self, totals, counters, spell=lambda name: name):
         """All that was counted of services has arrived, and nothing else."""
-        expected = {spell(name): value for name, value in expected_counters(totals).items()}
+        expected = {spell(name): value for name, value in expected_graphite(totals).items()}
         got = {name: counters.get(name, 0) for name in expected}
         self.assertEqual(got, expected)
         agent = spell("httpacct.agent.")
@@ -174,7 +90,7 @@ class StatsdTest(LabTest):
         self.watch('{ host = false; metrics = [ "all" ]; }')
         self.traffic()
         totals = self.finish()
-        expected = expected_counters(totals)
+        expected = expected_graphite(totals)
         wait_for(lambda: expected.items() <= collectd.counters().items(), "totals in collectd")
         self.check_services(totals, collectd.counters())
         self.check_agent(totals, collectd.counters())
@@ -185,7 +101,7 @@ class StatsdTest(LabTest):
         self.watch('{ host = false; metrics = [ "all" ]; }')
         self.traffic()
         totals = self.finish()
-        expected = {Netdata.spell(name): value for name, value in expected_counters(totals).items()}
+        expected = {Netdata.spell(name): value for name, value in expected_graphite(totals).items()}
         wait_for(lambda: expected.items() <= netdata.counters().items(), "totals in netdata")
         self.check_services(totals, netdata.counters(), Netdata.spell)
         self.check_agent(totals, netdata.counters(), Netdata.spell)
@@ -227,7 +143,7 @@ class StatsdTest(LabTest):
 
     def test_flush_of_many_services_costs_no_packet(self):
         names = [f"n{i}" for i in range(100_000)]
-        listener = Listener(self, self.server, 8125)
+        listener = Listener(self, self.server)
         self.watch('{ host = false; metrics = [ "bytes", "requests" ]; datagram = 8192; }',
                    services=len(names))
         for _ in range(3):
@@ -242,7 +158,7 @@ class StatsdTest(LabTest):
         hangs = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.addCleanup(hangs.close)
         hangs.bind(str(path))
-        listener = Listener(self, self.server, 8125)
+        listener = Listener(self, self.server)
         self.watch(f"""{{ address = "unix://{path}"; host = false; metrics = [ "all" ]; }},
                        {{ host = false; metrics = [ "default" ]; }}""", form="none")
         names = [f"n{i}" for i in range(900)]
@@ -250,7 +166,7 @@ class StatsdTest(LabTest):
         for _ in range(7):
             for _ in range(10):
                 self.ask_for(names)
-            listener.wait_for_flushes(HEARTBEAT, 3)
+            listener.wait_for_flushes(3)
             memory.append(listener.gauges["httpacct.agent.memory_bytes"])
         # Kept for later, the lines of these rounds would take three times as much.
         self.assertLess(memory[-1] - memory[1], 1 << 20, memory)
@@ -259,7 +175,7 @@ class StatsdTest(LabTest):
         self.assertEqual(self.agent.out, "")
 
     def test_last_flush_comes_before_the_end(self):
-        listener = Listener(self, self.server, 8125)
+        listener = Listener(self, self.server)
         self.watch("{ host = false; }", interval=3600)
         self.curl("/small?s=last")
         totals = self.finish()
@@ -268,7 +184,6 @@ class StatsdTest(LabTest):
 
 
 require_root()
-require("collectd", "curl", "ethtool", "ip", "netdata", "nft", "nginx", "node", "npm", "wrk",
-        NGINX_MODULE)
+require("collectd", "netdata", "node", "npm", *PROGRAMS)
 npm_package(STATSD_PACKAGE)
 main()

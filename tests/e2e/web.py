@@ -1,0 +1,120 @@
+"""What tests of outputs share: an agent beside an nginx that is asked by a client.
+
+    client -- server
+
+httpacct and the receivers run on the server. Offload is off, so nftables sees each segment.
+"""
+
+import socket
+import urllib.parse
+
+from harness import LabTest
+from receivers import receive_errors
+from servers import NGINX_MODULE, Nginx
+
+SERVER = "10.97.0.2"
+PROGRAMS = ("curl", "ethtool", "ip", "nft", "nginx", "wrk", NGINX_MODULE)
+PIPELINE = 100
+SERVICES = ("alpha", "beta", "gamma")
+DIRECTIONS = ("in", "out")
+MEASURES = ("bytes", "payload", "retransmitted", "control", "packets")
+
+
+def read_reply(stream):
+    length = 0
+    while (line := stream.readline()) != b"\r\n":
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+    stream.read(length)
+
+
+def expected_graphite(totals, prefix="httpacct."):
+    """What a receiver of the graphite dialect has of each service, without its host."""
+    counters = {}
+    for name, service in totals.services.items():
+        for direction in DIRECTIONS:
+            for measure in MEASURES:
+                counters[f"{prefix}{name}.{direction}.{measure}"] = service[direction][measure]
+        for group, count in service["replies"].items():
+            counters[f"{prefix}{name}.replies.{group}"] = count
+        for measure in ("requests", "unanswered"):
+            counters[f"{prefix}{name}.{measure}"] = service[measure]
+    return {name: value for name, value in counters.items() if value}
+
+
+def expected_datadog(totals, prefix="httpacct.", interface="server0"):
+    """The same of the datadog dialect."""
+    counters = {}
+    for name, service in totals.services.items():
+        def tags(more=""):
+            return f"|#service:{name}{more},interface:{interface}"
+        for direction in DIRECTIONS:
+            for measure in MEASURES:
+                counters[f"{prefix}{measure}{tags(f',direction:{direction}')}"] = \
+                    service[direction][measure]
+        for group, count in service["replies"].items():
+            counters[f"{prefix}replies{tags(f',class:{group}')}"] = count
+        for measure in ("requests", "unanswered"):
+            counters[f"{prefix}{measure}{tags()}"] = service[measure]
+    return {name: value for name, value in counters.items() if value}
+
+
+class WebTest(LabTest):
+    def setUp(self):
+        super().setUp()
+        self.client = self.namespace("client")
+        self.server = self.namespace("server")
+        self.connect(self.client, self.server, ("client0", "server0"), "10.97.0")
+        self.client.offload("client0", False)
+        self.server.offload("server0", False)
+        self.nginx = Nginx(self, self.server)
+
+    def count_by_others(self):
+        """What nftables and the kernel count from here on, finish() compares with."""
+        for namespace in (self.client, self.server):
+            namespace.count_with_nftables()
+        self.nftables_before = self.nftables_bytes()
+        self.errors_before = receive_errors(self.server)
+
+    def nftables_bytes(self):
+        return self.client.nftables_bytes() + self.server.nftables_bytes()
+
+    def curl(self, *targets):
+        for target in targets:
+            self.client.run("curl", "-sS", "-o", "/dev/null", f"http://{SERVER}{target}")
+
+    def each_kind(self, services=SERVICES):
+        """Requests of several kinds for every service."""
+        self.curl(*(f"/{kind}?s={service}" for service in services
+                    for kind in ("small", "m32", "missing", "chunked")))
+
+    def traffic(self):
+        """Some of everything."""
+        self.each_kind()
+        self.curl("/m32")
+        self.client.run("wrk", "-t", 1, "-c", 10, "-d", "3s", f"http://{SERVER}:80/small?s=busy")
+
+    def ask_for(self, names):
+        """One request for each name, pipelined over one connection."""
+        requests = [f"GET /small?s={urllib.parse.quote(name, safe='')} HTTP/1.1\r\nHost: x\r\n\r\n"
+                    for name in names]
+        with self.client.entered():
+            connection = socket.create_connection((SERVER, 80))
+        with connection, connection.makefile("rb") as replies:
+            for start in range(0, len(requests), PIPELINE):
+                batch = requests[start:start + PIPELINE]
+                connection.sendall("".join(batch).encode())
+                for _ in batch:
+                    read_reply(replies)
+
+    def finish(self):
+        """End self.agent when all has passed; check its books."""
+        self.server.wait_until_quiet("server0")
+        nftables_bytes = self.nftables_bytes() - self.nftables_before
+        totals = self.stop_agent(self.agent)
+        totals.check_balance(self)
+        self.assertEqual(totals.interface("tcp_bytes"), nftables_bytes)
+        self.assertEqual(totals.interface("ring_drops"), 0)
+        self.assertNotIn("could not be sent", self.agent.err)
+        self.assertEqual(receive_errors(self.server), self.errors_before, "a receiver was too slow")
+        return totals
