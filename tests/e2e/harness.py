@@ -48,7 +48,7 @@ def require(*programs_and_files):
     missing = [name for name in (HTTPACCT, *programs_and_files)
                if not shutil.which(name) and not os.path.exists(name)]
     if missing:
-        skip(f"not installed: {', '.join(missing)}")
+        skip(f"not installed: {', '.join(map(str, missing))}")
 
 
 def require_root():

@@ -4,7 +4,7 @@
  *
  *     moved SERVICE IN OUT REQUESTS   that much moved
  *     log TEXT                        a line of the log
- *     flush                           an interval has ended: try for a while to
+ *     flush PATIENCE_MS               an interval has ended: try for so long to
  *                                     send, then print how it stands
  *
  * What it prints: messages accepted, refused, and bytes that are due.
@@ -17,8 +17,6 @@
 #include <time.h>
 
 #include "io/syslog_sink.h"
-
-enum { PATIENCE_MS = 15 * 1000 };
 
 static uint64_t now_ns(void)
 {
@@ -54,11 +52,11 @@ static void on_finished(void *context)
     uv_stop(context);
 }
 
-static void flush(struct syslog_sink *s, uv_loop_t *loop)
+static void flush(struct syslog_sink *s, uv_loop_t *loop, uint64_t patience_ms)
 {
     uv_run(loop, UV_RUN_NOWAIT); /* what came up while this waited for input */
     syslog_sink_flush(s, now_ns());
-    syslog_sink_finish(s, PATIENCE_MS, on_finished, loop);
+    syslog_sink_finish(s, patience_ms, on_finished, loop);
     uv_run(loop, UV_RUN_DEFAULT);
     const struct syslog_sink_counts *c = syslog_sink_counts(s);
     printf("%llu %llu %llu\n", (unsigned long long)c->messages, (unsigned long long)c->refused,
@@ -74,7 +72,7 @@ static void obey(struct syslog_sink *s, uv_loop_t *loop, char *words)
     else if (strcmp(command, "log") == 0)
         log_warning("%s", words);
     else if (strcmp(command, "flush") == 0)
-        flush(s, loop);
+        flush(s, loop, next_number(&words));
     else
         fprintf(stderr, "unknown command: %s\n", command);
 }

@@ -3,85 +3,27 @@
 the syslog sink was fed; logger(1) writes the same message."""
 
 import collections
-import json
-import os
+import pathlib
 import re
 import signal
 import socket
 import subprocess
 import time
 
-from harness import BUILD, LabTest, main, require, require_root, run, wait_for
-from packages import unpacked
+from harness import BUILD, LabTest, main, require, require_root, wait_for
+from log_receivers import (PORT, PROGRAMS, SD_ID, Journal, Rsyslog, SyslogNg, mounts_of,
+                           private_dev)
+from receivers import receive_errors
 
 FEED = BUILD / "tests/syslog_feed"
-JOURNALD = "/lib/systemd/systemd-journald"
-PORT = 25514
 REST_S = 0.2  # after this long UDP probes before it sends
 LOCAL = "local"
-SD_ID = "httpacct@32473"
-LIBRARIES = "usr/lib/x86_64-linux-gnu"
-MODULES = {"rsyslog": f"{LIBRARIES}/rsyslog", "syslog-ng": "usr/lib/syslog-ng"}
+LONG_MS, SHORT_MS = 100_000, 500  # patience with a receiver that is there, and with one that is not
 
 # Service names as no agent makes them: all that structured data must escape.
 HOSTILE = ["yo", 'q"uote', "back\\slash", "brack]et", 'a"]b[c\\', "\\\\", '"', "]",
            "eq=ual", "café", "日本", "a b", "%s%n", "_other", "-", "x" * 64]
 LARGEST = 2**64 - 1
-
-RSYSLOG = """
-global(workDirectory="{folder}" net.enableDNS="off")
-module(load="imuxsock" SysSock.Use="off")
-module(load="imudp") module(load="imtcp") module(load="mmpstrucdata")
-input(type="imudp" address="127.0.0.1" port="{port}" ruleset="r")
-input(type="imtcp" address="127.0.0.1" port="{port}" ruleset="r")
-{local}
-template(name="j" type="list" option.jsonf="on") {{
-  property(outname="severity" name="syslogseverity-text" format="jsonf")
-  property(outname="facility" name="syslogfacility-text" format="jsonf")
-  property(outname="host" name="hostname" format="jsonf")
-  property(outname="time" name="timereported" dateFormat="rfc3339" format="jsonf")
-  property(outname="app" name="app-name" format="jsonf")
-  property(outname="procid" name="procid" format="jsonf")
-  property(outname="msgid" name="msgid" format="jsonf")
-  property(outname="tag" name="syslogtag" format="jsonf")
-  property(outname="text" name="msg" format="jsonf")
-  property(outname="data" name="$!all-json-plain" format="jsonf")
-}}
-ruleset(name="r") {{
-  action(type="mmpstrucdata")
-  action(type="omfile" file="{folder}/out.jsonl" template="j" asyncWriting="off"
-         flushOnTXEnd="on")
-}}
-"""
-
-SYSLOG_NG = """
-@version: 3.38
-options {{ keep-hostname(yes); use-dns(no); flush-lines(1); stats-freq(0); }};
-source s_udp {{ syslog(ip(127.0.0.1) port({port}) transport("udp")); }};
-source s_tcp {{ syslog(ip(127.0.0.1) port({port}) transport("tcp")); }};
-destination d {{ file("{folder}/out.jsonl" template("$(format-json
-    --scope rfc5424 --key .SDATA.* --pair severity=$LEVEL)\\n")); }};
-log {{ source(s_udp); source(s_tcp); destination(d); }};
-"""
-
-# A /dev of its own, whose log is /run/log.
-PRIVATE_DEV = """
-mkdir -p {folder}/dev
-for node in null zero urandom; do
-    touch {folder}/dev/$node
-    mount --bind /dev/$node {folder}/dev/$node
-done
-ln -s {log} {folder}/dev/log
-mount --rbind {folder}/dev /dev
-"""
-
-JOURNAL = """
-mount -t tmpfs tmpfs /run
-mkdir -p /run/systemd/journal /run/log/journal/$(cat /etc/machine-id)
-exec {journald}
-"""
-
-Message = collections.namedtuple("Message", "host app procid msgid severity data text")
 
 
 class Feed:
@@ -102,9 +44,9 @@ class Feed:
     def say(self, *words):
         self.process.stdin.write("\t".join(map(str, words)) + "\n")
 
-    def flush(self):
+    def flush(self, patience_ms=LONG_MS):
         """How many messages were accepted, how many refused, and which bytes are due."""
-        self.say("flush")
+        self.say("flush", patience_ms)
         self.process.stdin.flush()
         return tuple(map(int, self.process.stdout.readline().split()))
 
@@ -113,52 +55,10 @@ def words(service, in_bytes, out_bytes):
     return f"service={service} in_bytes={in_bytes} out_bytes={out_bytes} requests=1 replies_4xx=1"
 
 
-def rsyslog_data(record):
-    return json.loads(record["data"])["rfc5424-sd"]
-
-
 class SyslogTest(LabTest):
     def setUp(self):
         super().setUp()
         self.lab = self.namespace("hsy")
-        self.out = self.folder / "out.jsonl"
-
-    def records(self):
-        if not self.out.exists():
-            return []
-        whole, _, _ = self.out.read_text().rpartition("\n")
-        return [json.loads(line) for line in whole.split("\n") if line]
-
-    def start_receiver(self, package, program, *options, text):
-        root = unpacked(package)
-        config = self.folder / "receiver.conf"
-        config.write_text(text)
-        path = f"{root / LIBRARIES}:{root / 'usr/lib/syslog-ng'}"
-        return self.start(self.lab, "env", f"LD_LIBRARY_PATH={path}", root / program,
-                          *(option.format(root=root, folder=self.folder) for option in options))
-
-    def start_rsyslog(self, local=""):
-        receiver = self.start_receiver(
-            "rsyslog", "usr/sbin/rsyslogd", "-n", "-M", "{root}/" + MODULES["rsyslog"],
-            "-f", "{folder}/receiver.conf", "-i", "{folder}/pid",
-            text=RSYSLOG.format(folder=self.folder, port=PORT, local=local))
-        self.wait_for_port(receiver)
-        return receiver
-
-    def start_syslog_ng(self):
-        receiver = self.start_receiver(
-            "syslog-ng-core", "usr/sbin/syslog-ng", "-F", "--no-caps", "--stderr",
-            "--module-path", "{root}/" + MODULES["syslog-ng"] + "/3.38",
-            "-f", "{folder}/receiver.conf", "-R", "{folder}/persist", "-p", "{folder}/pid",
-            "-c", "{folder}/control",
-            text=SYSLOG_NG.format(folder=self.folder, port=PORT))
-        self.wait_for_port(receiver)
-
-    def wait_for_port(self, receiver):
-        def listens():
-            sockets = self.lab.run("ss", "-Hlntu").stdout
-            return sockets.count(f"127.0.0.1:{PORT}") == 2
-        receiver.wait_until(listens, "the receiver's port")
 
     def feed_hostile(self, transport):
         feed = Feed(self, f"{transport}://127.0.0.1:{PORT}", self.lab.command())
@@ -190,26 +90,19 @@ class SyslogTest(LabTest):
         self.assertEqual([(message.severity, message.text) for message in log],
                          [("warning", "eth0 is down: café")])
 
-    def wait_for_records(self, count):
-        wait_for(lambda: len(self.records()) >= count, f"{count} records")
-        return self.records()
-
-    # --- rsyslog
+    def check_receiver(self, receiver, transport):
+        feed = self.feed_hostile(transport)
+        messages = receiver.wait_for_messages(len(HOSTILE) + 1)
+        self.assertEqual([message.sequence for message in messages],
+                         [str(number) for number in range(1, len(messages) + 1)])
+        self.assertEqual({message.facility for message in messages}, {"daemon"})
+        self.check_hostile(feed, messages)
 
     def check_rsyslog(self, transport):
-        self.start_rsyslog()
-        feed = self.feed_hostile(transport)
-        messages, numbers = [], []
-        for record in self.wait_for_records(len(HOSTILE) + 1):
-            data = rsyslog_data(record)
-            numbers.append(int(data["meta"]["sequenceid"]))  # it lowers the case
+        receiver = Rsyslog(self, self.lab)
+        self.check_receiver(receiver, transport)
+        for record in receiver.records():
             self.assertRegex(record["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}")
-            self.assertEqual(record["facility"], "daemon")
-            messages.append(Message(record["host"], record["app"], record["procid"],
-                                    record["msgid"], record["severity"], data.get(SD_ID),
-                                    record["text"].lstrip("\ufeff")))
-        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
-        self.check_hostile(feed, messages)
 
     def test_rsyslog_over_udp(self):
         self.check_rsyslog("udp")
@@ -217,50 +110,35 @@ class SyslogTest(LabTest):
     def test_rsyslog_over_tcp(self):
         self.check_rsyslog("tcp")
 
-    # --- syslog-ng
-
-    def check_syslog_ng(self, transport):
-        self.start_syslog_ng()
-        feed = self.feed_hostile(transport)
-        messages, numbers = [], []
-        for record in self.wait_for_records(len(HOSTILE) + 1):
-            data = record["_SDATA"]
-            numbers.append(int(data["meta"]["sequenceId"]))
-            messages.append(Message(record["HOST"], record["PROGRAM"], record["PID"],
-                                    record["MSGID"], record["severity"], data.get(SD_ID),
-                                    record["MESSAGE"]))
-        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
-        self.check_hostile(feed, messages)
-
     def test_syslog_ng_over_udp(self):
-        self.check_syslog_ng("udp")
+        self.check_receiver(SyslogNg(self, self.lab), "udp")
 
     def test_syslog_ng_over_tcp(self):
-        self.check_syslog_ng("tcp")
+        self.check_receiver(SyslogNg(self, self.lab), "tcp")
 
     # --- many, and a receiver that goes away
 
-    def sums(self):
+    def sums(self, receiver):
         """Bytes in and out of each service, added up over its messages."""
         sums = collections.defaultdict(lambda: [0, 0])
-        for record in self.records():
-            data = rsyslog_data(record).get(SD_ID)
-            if data and "service" in data:
-                sums[data["service"]][0] += int(data["in_bytes"])
-                sums[data["service"]][1] += int(data["out_bytes"])
+        for message in receiver.messages():
+            if message.data and "service" in message.data:
+                sums[message.data["service"]][0] += int(message.data["in_bytes"])
+                sums[message.data["service"]][1] += int(message.data["out_bytes"])
         return sums
 
     def check_thousands(self, transport):
         count = 10000
-        self.start_rsyslog()
+        receiver = Rsyslog(self, self.lab)
         feed = Feed(self, f"{transport}://127.0.0.1:{PORT}", self.lab.command())
         for interval in range(2):
             for number in range(count):
                 feed.say("moved", f"service-{number}", number + 1, interval + 1, 1)
             self.assertEqual(feed.flush(), ((interval + 1) * count, 0, 0))
-        wait_for(lambda: len(self.sums()) == count, "all services")
-        expected = {f"service-{number}": [2 * (number + 1), 3] for number in range(count)}
-        wait_for(lambda: self.sums() == expected, "all bytes")
+        self.assertEqual(receive_errors(self.lab), 0, "the receiver was too slow")
+        receiver.wait_for_messages(2 * count)
+        self.assertEqual(self.sums(receiver), {f"service-{number}": [2 * (number + 1), 3]
+                                               for number in range(count)})
 
     def test_ten_thousand_services_over_udp(self):
         self.check_thousands("udp")
@@ -269,25 +147,25 @@ class SyslogTest(LabTest):
         self.check_thousands("tcp")
 
     def check_restart(self, transport):
-        receiver = self.start_rsyslog()
+        receiver = Rsyslog(self, self.lab)
         feed = Feed(self, f"{transport}://127.0.0.1:{PORT}", self.lab.command())
         expected = collections.Counter()
 
-        def interval():
+        def interval(patience_ms):
             for number in range(200):
                 feed.say("moved", f"service-{number}", 100 + number, 1, 1)
                 expected[f"service-{number}"] += 100 + number
-            return feed.flush()
+            return feed.flush(patience_ms)
 
-        self.assertEqual(interval()[2], 0)
-        wait_for(lambda: len(self.sums()) == 200, "the first interval")
-        receiver.stop(signal.SIGTERM)
+        self.assertEqual(interval(LONG_MS)[2], 0)
+        receiver.wait_for_messages(200)
+        receiver.stop()
         time.sleep(REST_S)
-        _, _, due = interval()
+        _, _, due = interval(SHORT_MS)
         self.assertEqual(due, sum(expected.values()) // 2 + 200, "all of it stays due")
-        self.start_rsyslog()
-        self.assertEqual(interval()[2], 0)
-        wait_for(lambda: {name: sums[0] for name, sums in self.sums().items()} == expected,
+        receiver.start()
+        self.assertEqual(interval(LONG_MS)[2], 0)
+        wait_for(lambda: {name: sums[0] for name, sums in self.sums(receiver).items()} == expected,
                  "what was due while nobody listened")
 
     def test_receiver_that_restarts_over_udp(self):
@@ -298,74 +176,55 @@ class SyslogTest(LabTest):
 
     # --- this host's own log
 
-    def private(self, log, script):
-        """A command line that runs @script where /dev/log is @log."""
-        return ("unshare", "-m", "--propagation", "private", "sh", "-ec",
-                PRIVATE_DEV.format(folder=self.folder, log=log) + script)
-
-    def enter(self, program):
-        """A command line prefix that runs a program in the mounts of another."""
-        return ("nsenter", "-m", "-t", str(program.process.pid))
+    def hold_dev(self, log):
+        """A prefix that runs a program where /dev/log is @log."""
+        holder = self.start(self.lab, *private_dev(self.folder, log, "exec sleep 1000"))
+        name = pathlib.Path(f"/proc/{holder.process.pid}/comm")
+        holder.wait_until(lambda: name.read_text() == "sleep\n", "the private /dev")
+        return mounts_of(holder)
 
     def test_syslog3(self):
-        path = self.folder / "log"
-        local = f'input(type="imuxsock" Socket="{path}" CreatePath="on" ruleset="r")'
-        receiver = self.start_rsyslog(local)
-        wait_for(path.exists, "the receiver's /dev/log")
-        holder = self.start(self.lab, *self.private(path, "exec sleep 1000"))
-        wait_for(lambda: (self.folder / "dev/log").is_symlink(), "the private /dev")
-        feed = Feed(self, LOCAL, self.enter(holder))
+        receiver = Rsyslog(self, self.lab)
+        feed = Feed(self, LOCAL, self.hold_dev(receiver.local))
         feed.say("moved", "yo", 136, 410, 1)
         feed.say("log", "eth0 is down")
         self.assertEqual(feed.flush(), (2, 0, 0))
-        log, flush = self.wait_for_records(2)
-        self.assertEqual((log["tag"], log["severity"], log["facility"], log["text"].strip()),
-                         (f"httpacct[{feed.pid}]:", "warning", "daemon", "eth0 is down"))
-        self.assertEqual((flush["severity"], flush["text"].strip()), ("info", words("yo", 136, 410)))
+        log, flush = receiver.wait_for_messages(2)
+        self.assertEqual((log.app, log.procid, log.severity, log.facility, log.text),
+                         ("httpacct", feed.pid, "warning", "daemon", "eth0 is down"))
+        self.assertEqual((flush.severity, flush.text), ("info", words("yo", 136, 410)))
 
         # A reader that hangs does not hang the sink, and what it takes is not told twice.
-        receiver.process.send_signal(signal.SIGSTOP)
+        receiver.program.process.send_signal(signal.SIGSTOP)
         for number in range(5000):
             feed.say("moved", f"service-{number}", 1000, 1, 1)
-        _, _, due = feed.flush()
+        _, _, due = feed.flush(SHORT_MS)
         self.assertGreater(due, 0)
-        receiver.process.send_signal(signal.SIGCONT)
+        receiver.program.process.send_signal(signal.SIGCONT)
         wait_for(lambda: feed.flush()[2] == 0, "the rest")
-        records = self.wait_for_records(5002)
-        self.assertEqual(len(records), 5002)
-        self.assertEqual(len({record["text"] for record in records}), 5002)
+        messages = receiver.wait_for_messages(5002)
+        self.assertEqual(len(messages), 5002)
+        self.assertEqual(len({message.text for message in messages}), 5002)
 
     def test_nobody_reads_dev_log(self):
-        holder = self.start(self.lab, *self.private("/nonexistent", "exec sleep 1000"))
-        wait_for(lambda: (self.folder / "dev/log").is_symlink(), "the private /dev")
-        feed = Feed(self, LOCAL, self.enter(holder))
+        feed = Feed(self, LOCAL, self.hold_dev("/nonexistent"))
         feed.say("moved", "yo", 136, 410, 1)
         accepted, refused, due = feed.flush()
         self.assertEqual((accepted, due), (0, 546))
         self.assertGreater(refused, 0)
 
     def test_journal(self):
-        script = JOURNAL.format(journald=JOURNALD)
-        journald = self.start(self.lab, *self.private("/run/systemd/journal/dev-log", script))
-        inside = self.enter(journald)
-        wait_for(lambda: run(*inside, "test", "-S", "/run/systemd/journal/socket",
-                             check=False).returncode == 0, "the journal's socket")
-        feed = Feed(self, LOCAL, inside)
+        journal = Journal(self, self.lab)
+        feed = Feed(self, LOCAL, journal.inside)
         feed.say("moved", "yo", 136, LARGEST, 1)
         feed.say("log", "eth0 is down: café")
         self.assertEqual(feed.flush(), (2, 0, 0))
-
-        def entries():
-            text = run(*inside, "journalctl", "-D", "/run/log/journal", "-o", "json",
-                       "SYSLOG_IDENTIFIER=httpacct").stdout
-            found = [json.loads(line) for line in text.splitlines()]
-            return found if len(found) == 2 else None
-
-        log, flush = wait_for(entries, "two entries")
+        log, flush = journal.wait_for_entries(2)
         ours = {name: value for name, value in flush.items() if name.startswith("HTTPACCT_")}
         self.assertEqual(ours, {
             "HTTPACCT_SERVICE": "yo", "HTTPACCT_IN_BYTES": "136",
-            "HTTPACCT_OUT_BYTES": str(LARGEST), "HTTPACCT_REQUESTS": "1", "HTTPACCT_REPLIES_4XX": "1"})
+            "HTTPACCT_OUT_BYTES": str(LARGEST), "HTTPACCT_REQUESTS": "1",
+            "HTTPACCT_REPLIES_4XX": "1"})
         self.assertEqual(flush["MESSAGE"], words("yo", 136, LARGEST))
         self.assertEqual((flush["PRIORITY"], flush["SYSLOG_FACILITY"], flush["_PID"]),
                          ("6", "3", feed.pid))
@@ -398,6 +257,6 @@ class SyslogTest(LabTest):
                              re.sub(stamp, b"TIME", theirs, count=1))
 
 
-require(FEED, "apt-get", "dpkg-deb", "logger", "ss", "unshare", "nsenter", "journalctl", JOURNALD)
+require(FEED, "logger", *PROGRAMS)
 require_root()
 main()
