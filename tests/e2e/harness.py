@@ -189,21 +189,21 @@ class Namespace:
         state = "on" if on else "off"
         self.run("ethtool", "-K", interface, "tso", state, "gso", state, "gro", state)
 
-    def count_with_nftables(self):
-        """Count all TCP that this namespace takes in or forwards. What it sends out is not looked
-        at: there segments are cut only after nftables."""
-        self.run("nft", "-f", "-", input="""
-            table inet truth {
-                counter seen {}
-                chain input {
+    def count_with_nftables(self, match=""):
+        """Count all TCP that this namespace takes in or forwards, or that of it which matches. What
+        it sends out is not looked at: there segments are cut only after nftables."""
+        self.run("nft", "-f", "-", input=f"""
+            table inet truth {{
+                counter seen {{}}
+                chain input {{
                     type filter hook input priority 0
-                    meta l4proto tcp counter name seen
-                }
-                chain forward {
+                    {match} meta l4proto tcp counter name seen
+                }}
+                chain forward {{
                     type filter hook forward priority 0
-                    meta l4proto tcp counter name seen
-                }
-            }""")
+                    {match} meta l4proto tcp counter name seen
+                }}
+            }}""")
 
     def nftables_bytes(self):
         """IP bytes, a super-packet with one header."""

@@ -66,6 +66,10 @@ mkdir -p /run/systemd/journal /run/log/journal/$(cat /etc/machine-id)
 exec {journald}
 """
 
+# What the journal has as numbers.
+SEVERITIES = {"4": "warning", "6": "info"}
+FACILITIES = {"3": "daemon"}
+
 # As it was sent, whoever took it: numbers are text, data is what stands under SD_ID.
 Message = collections.namedtuple("Message",
                                  "host app procid msgid severity facility sequence data text")
@@ -178,3 +182,15 @@ class Journal:
     def wait_for_entries(self, count):
         wait_for(lambda: len(self.entries()) >= count, f"{count} entries")
         return self.entries()
+
+    def messages(self):
+        """The native fields are the data; there are no message ids and numbers."""
+        return [self.message(entry) for entry in self.entries()]
+
+    @staticmethod
+    def message(entry):
+        data = {name.removeprefix("HTTPACCT_").lower(): value for name, value in entry.items()
+                if name.startswith("HTTPACCT_")}
+        return Message(entry["_HOSTNAME"], entry["SYSLOG_IDENTIFIER"], entry["_PID"], None,
+                       SEVERITIES[entry["PRIORITY"]], FACILITIES[entry["SYSLOG_FACILITY"]], None,
+                       data or None, entry["MESSAGE"])
