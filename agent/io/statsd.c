@@ -17,6 +17,7 @@
 
 enum {
     PAUSE_MS = 100,
+    PAUSE_REFUSED_MS = 500, /* after a refusal, which may have come late */
     TURN_MS = 10,
     TURN_BYTES_MIN = 4 * 1024,
     TURN_BYTES_MAX = 32 * 1024,
@@ -38,6 +39,7 @@ struct statsd {
 
     enum state state;
     size_t knocks_left;
+    bool refused; /* a knock, since a flush succeeded */
     uint64_t interval_ms;
     uint64_t turn_bytes; /* to send in a turn */
     uint64_t wait_ms;    /* for room; from TURN_MS, doubled while there is none */
@@ -208,6 +210,7 @@ static void succeed(struct statsd *s)
     if (s->failing)
         log_info("statsd %s: sent again, with what was due", s->name);
     s->failing = false;
+    s->refused = false;
     if (s->once_more) {
         s->once_more = false;
         due_walk_begin(&s->walk, s->due);
@@ -221,6 +224,7 @@ static void succeed(struct statsd *s)
 
 static void knock_again(struct statsd *s, int error)
 {
+    s->refused = true;
     if (--s->knocks_left == 0) {
         fail(s, error);
     } else {
@@ -239,7 +243,7 @@ static void knock(struct statsd *s)
     if (error < 0 && !datagram_socket_is_full(error))
         knock_again(s, error);
     else
-        go_on(s, STATE_LISTEN, PAUSE_MS);
+        go_on(s, STATE_LISTEN, s->refused || s->failing ? PAUSE_REFUSED_MS : PAUSE_MS);
 }
 
 static void listen_for_error(struct statsd *s)

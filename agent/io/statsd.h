@@ -11,7 +11,8 @@
  * has no receiver says so: then nothing that counts is sent. So what the kernel
  * accepted while nobody listened is at most what was on its way during one round
  * trip, when a receiver ends in the middle of a flush; all of it if the network
- * loses it without a word.
+ * loses it without a word. A host that says so later than in the pause, of 100 ms,
+ * is given 500 ms from then on, until a flush has succeeded: it loses the first.
  *
  * A flush is spread over half of the interval, so that a receiver with the
  * default socket buffer (212992 bytes, of which a datagram takes more than its

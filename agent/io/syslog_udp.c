@@ -5,7 +5,8 @@
  * that nobody listens: then it has not arrived and is not sent. So what is lost
  * at a receiver that is down is nothing, if its host says so; if that ends in
  * the middle, what was on its way for one round trip; all of it if the network
- * loses it without a word.
+ * loses it without a word. After a refusal, which may have come too late for its
+ * probe, the host is given more time.
  *
  * Batches are paced: a receiver with the default buffer takes about a hundred
  * such datagrams before it must have read some.
@@ -21,6 +22,7 @@
 enum {
     TURN_MS = 20, /* for a batch: 3200 messages/s */
     PROBE_MS = 100,
+    PROBE_REFUSED_MS = 500,
     REST_MS = 100,
 };
 
@@ -32,6 +34,7 @@ struct udp {
     uv_timer_t turn;
     uint64_t sent_ms; /* when it last sent */
     bool probing;     /* only the first message is out */
+    bool refused;     /* since a batch succeeded */
     bool failed;
     bool failing; /* as the log was told */
     struct syslog_batch *batch;
@@ -41,6 +44,7 @@ struct udp {
 static void fail(struct udp *u, int error)
 {
     u->failed = true;
+    u->refused = true;
     u->sent_ms = 0; /* the next one is a probe */
     if (!u->failing)
         log_warning("syslog to %s:%s: %s: what is due waits", u->endpoint.host, u->endpoint.port,
@@ -54,6 +58,7 @@ static void succeed(struct udp *u)
     if (u->failing)
         log_info("syslog to %s:%s: goes again", u->endpoint.host, u->endpoint.port);
     u->failing = false;
+    u->refused = false;
 }
 
 static void finish(struct udp *u)
@@ -77,18 +82,25 @@ static int send_messages(struct udp *u, size_t end)
 
 static void on_turn(uv_timer_t *handle);
 
+static uint64_t turn_ms(const struct udp *u)
+{
+    if (!u->probing)
+        return TURN_MS;
+    return u->refused ? PROBE_REFUSED_MS : PROBE_MS;
+}
+
 static void push(struct udp *u)
 {
     uint64_t now_ms = uv_now(u->options.loop);
     u->probing = u->sent == 0 && now_ms - u->sent_ms >= REST_MS;
     u->sent_ms = now_ms;
-    if (u->probing && u->socket.fd >= 0)
-        datagram_socket_check(&u->socket); /* what is said of former messages comes too late */
+    if (u->probing && u->socket.fd >= 0 && datagram_socket_check(&u->socket) < 0)
+        u->refused = true; /* what is said of former messages comes too late for them */
     u->failed = false;
     int error = send_messages(u, u->probing ? 1 : u->batch->count);
     if (error < 0)
         fail(u, error);
-    uv_timer_start(&u->turn, on_turn, u->probing ? PROBE_MS : TURN_MS, 0);
+    uv_timer_start(&u->turn, on_turn, turn_ms(u), 0);
 }
 
 /* The host of the receiver had its time to say that nobody listens. */

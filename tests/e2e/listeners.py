@@ -15,7 +15,8 @@ BUFFER_BYTES = 16 << 20
 DATAGRAM_BYTES_MAX = 65536
 
 TAG = r"[a-z][a-z0-9_]*:[a-z0-9_./-]+"
-STATSD_LINE = re.compile(rf"([a-z][a-z0-9_.-]*):(\d+)\|([cg])(\|#{TAG}(?:,{TAG})*)?")
+STATSD_VALUE = r"(\d+\|c|\d+(?:\.\d+)?\|g|\d+(?:\.\d+)?\|d(?:\|@0\.\d+)?)"
+STATSD_LINE = re.compile(rf"([a-z][a-z0-9_.-]*):{STATSD_VALUE}(\|#{TAG}(?:,{TAG})*)?")
 
 
 def open_socket(namespace, address):
@@ -56,40 +57,70 @@ class DatagramListener:
         if self.broken:
             raise self.broken
 
-    def close(self):
-        """Stop to read; what waits in the socket is lost."""
+    def hang(self):
+        """Stop to read."""
         self.closing = True
         self.thread.join()
+
+    def end(self):
+        """What waits in the socket is lost: returns it."""
+        self.hang()
+        self.socket.setblocking(False)
+        lost = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                lost.append(self.socket.recv(DATAGRAM_BYTES_MAX).decode())
+        self.socket.close()
+        return lost
+
+    def close(self):
+        self.hang()
         self.socket.close()
 
 
-class Listener(DatagramListener):
-    """Takes StatsD lines of both dialects, and adds them up by name and tags."""
+def statsd_lines(datagram):
+    """Name with its tags, value, and kind of each line, of both dialects."""
+    for line in datagram.split("\n"):
+        found = STATSD_LINE.fullmatch(line)
+        if not found:
+            raise AssertionError(f"no StatsD: {line!r}")
+        name, value, tags = found.groups(default="")
+        number, kind = value.split("|")[:2]
+        yield name + tags, float(number) if "." in number else int(number), kind
 
-    HEARTBEAT = re.compile(r".*\.agent\.up(\|.*)?")
+
+def is_heartbeat(datagram):
+    return re.fullmatch(r"\w+\.agent\.up:1\|g(\|#.*)?", datagram)
+
+
+def counters_of_services(datagrams):
+    """What they say, added up, without that of the agent."""
+    counters = collections.Counter()
+    for datagram in datagrams:
+        for name, value, kind in statsd_lines(datagram):
+            if kind == "c" and not re.match(r"\w+\.agent\.", name):
+                counters[name] += value
+    return counters
+
+
+class Listener(DatagramListener):
+    """Takes StatsD lines, and adds them up."""
 
     def __init__(self, test, namespace, address=("127.0.0.1", STATSD_PORT)):
+        self.datagrams = []
         self.counters = collections.Counter()
         self.gauges = {}
         self.heartbeats = 0
         super().__init__(test, namespace, address)
 
     def take(self, datagram):
-        for line in datagram.split("\n"):
-            found = STATSD_LINE.fullmatch(line)
-            if not found:
-                raise AssertionError(f"no StatsD: {line!r}")
-            name, value, kind, tags = found.groups(default="")
+        self.datagrams.append(datagram)
+        for name, value, kind in statsd_lines(datagram):
             if kind == "c":
-                self.counters[name + tags] += int(value)
-            else:
-                self.gauges[name + tags] = int(value)
-            self.heartbeats += bool(self.HEARTBEAT.fullmatch(name))
-
-    def of_services(self):
-        """The counters, without those of the agent."""
-        return {name: value for name, value in self.counters.items()
-                if not re.match(r"\w+\.agent\.", name)}
+                self.counters[name] += value
+            elif kind == "g":
+                self.gauges[name] = value
+        self.heartbeats += bool(is_heartbeat(datagram))
 
     def wait_for_flushes(self, count):
         before = self.heartbeats

@@ -5,12 +5,14 @@ A tun or tap device belongs to the namespace it was opened in; what its stack
 sends is read here and written elsewhere.
 """
 
+import collections
 import fcntl
 import os
 import select
 import socket
 import struct
 import threading
+import time
 
 TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_TAP, IFF_NO_PI = 0x0001, 0x0002, 0x1000
@@ -74,23 +76,38 @@ class TaggedPort:
 
 
 class Pump:
-    """Carries packets both ways between two ports, in a thread, until stopped."""
+    """Carries packets both ways between two ports, in a thread, until stopped. Each arrives
+    @delay_s after it was sent, or later."""
 
-    def __init__(self, left, right):
+    def __init__(self, left, right, delay_s=0):
         self.other = {left: right, right: left}
+        self.delay_s = delay_s
+        self.on_their_way = collections.deque()  # when each is due, where, and what
         self.wake_read, self.wake_write = os.pipe()
         self.thread = threading.Thread(target=self.work)
         self.thread.start()
 
     def work(self):
         while True:
-            ready, _, _ = select.select([*self.other, self.wake_read], [], [])
+            ready, _, _ = select.select([*self.other, self.wake_read], [], [], self.wait_s())
             if self.wake_read in ready:
                 return
             for port in ready:
                 packet = port.receive()
                 if packet:
-                    self.other[port].send(packet)
+                    due = time.monotonic() + self.delay_s
+                    self.on_their_way.append((due, self.other[port], packet))
+            self.deliver()
+
+    def wait_s(self):
+        if not self.on_their_way:
+            return None
+        return max(0, self.on_their_way[0][0] - time.monotonic())
+
+    def deliver(self):
+        while self.on_their_way and self.on_their_way[0][0] <= time.monotonic():
+            _, port, packet = self.on_their_way.popleft()
+            port.send(packet)
 
     def stop(self):
         os.write(self.wake_write, b".")

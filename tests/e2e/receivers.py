@@ -10,13 +10,16 @@ from servers import wait_for_port
 
 STATSD_PACKAGE = "statsd@0.9.0"
 
-# A backend that writes what each flush of statsd has, one line of JSON.
+# A backend that writes what each flush of statsd has, and each packet, one line of JSON.
 JSON_BACKEND = """
 const fs = require('fs');
 exports.init = function (started, config, events) {
     events.on('flush', function (time, metrics) {
         fs.appendFileSync(config.json.file, JSON.stringify(
             {time, counters: metrics.counters, gauges: metrics.gauges}) + '\\n');
+    });
+    events.on('packet', function (packet) {
+        fs.appendFileSync(config.json.packets, JSON.stringify(packet.toString()) + '\\n');
     });
     return true;
 };
@@ -156,12 +159,15 @@ class Statsd:
         self.folder.mkdir()
         self.flushes_path = self.folder / "flushes"
         self.flushes_path.touch()
+        self.packets_path = self.folder / "packets"
+        self.packets_path.touch()
         (self.folder / "backend.js").write_text(JSON_BACKEND)
         (self.folder / "conf.js").write_text(json.dumps({
             "port": 8125, "address": "127.0.0.1", "mgmt_address": "127.0.0.1",
             "flushInterval": 1000, "automaticConfigReload": False, "deleteIdleStats": True,
             "backends": [str(self.folder / "backend.js"), *backends],
-            "json": {"file": str(self.flushes_path)}, **options}))
+            "json": {"file": str(self.flushes_path), "packets": str(self.packets_path)},
+            **options}))
         self.start()
 
     def start(self):
@@ -171,6 +177,13 @@ class Statsd:
 
     def stop(self):
         self.program.stop()
+
+    def kill(self):
+        self.program.kill()
+
+    def packets(self):
+        """As they were taken in."""
+        return [json.loads(line) for line in self.packets_path.read_text().splitlines()]
 
     def flushes(self):
         return [json.loads(line) for line in self.flushes_path.read_text().splitlines()]

@@ -58,7 +58,7 @@ class AgentLogTest(WebTest):
         self.agent.wait_until(
             lambda: any(text in message.text for message in receiver.messages()), text)
 
-    def watch(self, receiver, address, **more):
+    def log_and_wait(self, receiver, address, **more):
         self.log_to(address, **more)
         self.wait_until_said(receiver, "watching server0")
 
@@ -104,7 +104,7 @@ class AgentLogTest(WebTest):
                           for number, message in enumerate(messages, 1)])
 
     def check_remote(self, receiver, address):
-        self.watch(receiver, address)
+        self.log_and_wait(receiver, address)
         self.traffic_for(receiver)
         totals, messages = self.finish_with(receiver)
         self.check_subjects(totals, messages)
@@ -125,7 +125,7 @@ class AgentLogTest(WebTest):
 
     def test_journal(self):
         journal = Journal(self, self.server)
-        self.watch(journal, "local", inside=journal.inside)
+        self.log_and_wait(journal, "local", inside=journal.inside)
         self.traffic_for(journal)
         totals, messages = self.finish_with(journal)
         self.check_subjects(totals, messages)
@@ -137,7 +137,7 @@ class AgentLogTest(WebTest):
         holder = self.start(self.server,
                             *private_dev(self.folder, receiver.local, "exec sleep 1000"))
         holder.wait_until(lambda: (self.folder / "dev/log").is_symlink(), "the private /dev")
-        self.watch(receiver, "local", inside=mounts_of(holder))
+        self.log_and_wait(receiver, "local", inside=mounts_of(holder))
         self.traffic_for(receiver)
         totals, messages = self.finish_with(receiver)
         self.check_subjects(totals, messages)
@@ -148,7 +148,7 @@ class AgentLogTest(WebTest):
     def test_receiver_that_restarts_over_tcp_misses_nothing(self):
         receiver = Rsyslog(self, self.server)
         clock = Listener(self, self.server)
-        self.watch(receiver, TCP, more="statsd = ( { } ); flush = { interval = 1; };")
+        self.log_and_wait(receiver, TCP, more="statsd = ( { } ); flush = { interval = 1; };")
         self.curl("/small?s=before")
         self.wait_until_said(receiver, "service=before")
         self.server.wait_until_quiet("server0")
@@ -169,7 +169,7 @@ class AgentLogTest(WebTest):
     def test_hostile_names_stay_apart(self):
         names = hostile_names(10_000)
         receiver = Rsyslog(self, self.server)
-        self.watch(receiver, TCP)
+        self.log_and_wait(receiver, TCP)
         self.ask_for(names)
         wait_for(lambda: len(sums(receiver.messages(), "service")) == len(names), "all services")
         _, messages = self.finish_with(receiver)

@@ -12,17 +12,6 @@ from web import PROGRAMS, WebTest, expected_graphite, hostile_names
 
 
 class StatsdTest(WebTest):
-    def watch(self, statsd, services=1000, interval=1):
-        """Run httpacct with these destinations, and begin to count."""
-        self.config.write_text(f"""
-            rules = ( {{ query = "s"; }} );
-            services = {{ max = {services}; }};
-            ring = {{ size = 64; }};
-            flush = {{ interval = {interval}; }};
-            statsd = ( {statsd} );""")
-        self.count_by_others()
-        self.agent = self.start_agent(self.server, "-i", "server0", "--print", "json")
-
     def check_services(self, totals, counters, spell=lambda name: name):
         """All that was counted of services has arrived, and nothing else."""
         expected = {spell(name): value for name, value in expected_graphite(totals).items()}

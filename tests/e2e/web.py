@@ -8,7 +8,7 @@ httpacct and the receivers run on the server. Offload is off, so nftables sees e
 import socket
 import urllib.parse
 
-from harness import LabTest
+from harness import HTTPACCT, LabTest
 from receivers import receive_errors
 from servers import NGINX_MODULE, Nginx
 
@@ -84,6 +84,20 @@ class WebTest(LabTest):
             namespace.count_with_nftables('iifname != "lo"')
         self.nftables_before = self.nftables_bytes()
         self.errors_before = receive_errors(self.server)
+
+    def watch(self, statsd, services=1000, interval=1, more="", inside=()):
+        """Run httpacct with these destinations, and begin to count."""
+        self.config.write_text(f"""
+            rules = ( {{ query = "s"; }} );
+            services = {{ max = {services}; }};
+            ring = {{ size = 64; }};
+            flush = {{ interval = {interval}; }};
+            statsd = ( {statsd} );
+            {more}""")
+        self.count_by_others()
+        self.agent = self.start(self.server, *inside, HTTPACCT, "-c", self.config,
+                                "-i", "server0", "--print", "json")
+        self.agent.wait_until(lambda: "watching" in self.agent.err, "the agent's ready line")
 
     def nftables_bytes(self):
         return self.client.nftables_bytes() + self.server.nftables_bytes()
