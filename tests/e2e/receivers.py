@@ -89,7 +89,7 @@ NETDATA_CONF = """
 [statsd]
     bind to = udp:127.0.0.1:8125
     update every (flushInterval) = 1
-    max private charts hard limit = 5000
+    max private charts hard limit = 20000
     create private charts for metrics matching = httpacct.*
     gaps on counters (deleteCounters) = no
 """

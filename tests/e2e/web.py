@@ -85,15 +85,14 @@ class WebTest(LabTest):
         self.nftables_before = self.nftables_bytes()
         self.errors_before = receive_errors(self.server)
 
-    def watch(self, statsd, services=1000, interval=1, more="", inside=()):
+    def watch(self, statsd, services=1000, idle=3600, interval=1, inside=()):
         """Run httpacct with these destinations, and begin to count."""
         self.config.write_text(f"""
             rules = ( {{ query = "s"; }} );
-            services = {{ max = {services}; }};
+            services = {{ max = {services}; idle = {idle}; }};
             ring = {{ size = 64; }};
             flush = {{ interval = {interval}; }};
-            statsd = ( {statsd} );
-            {more}""")
+            statsd = ( {statsd} );""")
         self.count_by_others()
         self.agent = self.start(self.server, *inside, HTTPACCT, "-c", self.config,
                                 "-i", "server0", "--print", "json")
