@@ -130,9 +130,9 @@ class Listener(DatagramListener):
 class SyslogListener(DatagramListener):
     """Takes messages of RFC 5424 over UDP, and adds up their facts."""
 
-    def __init__(self, test, namespace):
+    def __init__(self, test, namespace, host="127.0.0.1"):
         self.messages = []
-        super().__init__(test, namespace, ("127.0.0.1", SYSLOG_PORT))
+        super().__init__(test, namespace, (host, SYSLOG_PORT))
 
     def take(self, datagram):
         self.messages.append(datagram)

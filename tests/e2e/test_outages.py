@@ -6,8 +6,9 @@ import collections
 import pathlib
 import signal
 
-from harness import main, require, require_root, wait_for
-from listeners import (STATSD_PORT, Listener, SyslogListener, counters_of_services, is_heartbeat)
+from harness import HTTPACCT, main, require, require_root, wait_for
+from listeners import (STATSD_PORT, SYSLOG_PORT, Listener, SyslogListener, counters_of_services,
+                       is_heartbeat)
 from packages import npm_package
 from pump import IFF_TUN, Pump, Tun
 from receivers import STATSD_PACKAGE, Statsd
@@ -74,7 +75,7 @@ class OutageTest(WebTest):
         wire = Wire(self, self.server, "lo", STATSD_PORT)
         names = [f"n{i}" for i in range(3000)]
         self.watch(f"{{ host = false; {ALL} }}", services=3100, interval=2)
-        wrk = self.start(self.client, "wrk", "-t", 1, "-c", 2, "-d", "8s",
+        wrk = self.start(self.client, "wrk", "-t", 1, "-c", 2, "-d", "6s",
                          f"http://{SERVER}:80/small?s=busy")
         self.ask_for(names)
         wire.wait_for(lambda events: len(sent_over(events)) > 20, "the middle of a flush")
@@ -167,6 +168,28 @@ class OutageTest(WebTest):
 
     def test_host_that_refuses_late_loses_one_flush(self):
         self.assertNotEqual(self.check_far(delay_s=0.1), [])
+
+    def test_syslog_host_that_refuses_late_loses_a_line_of_the_log(self):
+        far = self.join_from_far(delay_s=0.1)
+        wire = Wire(self, self.server, "tun0", SYSLOG_PORT)
+        self.config.write_text(f'''rules = ( {{ query = "s"; }} );
+            syslog = {{ address = "udp://{FAR}:{SYSLOG_PORT}"; interval = 1; }};''')
+        self.count_by_others()
+        self.agent = self.start(self.server, HTTPACCT, "-c", self.config, "-i", "server0",
+                                "--print", "json")
+        wire.wait_for(lambda events: any(event.refused for event in events), "a first refusal")
+        self.each_kind()
+        wire.wait_for(lambda events: sum(event.refused for event in events) >= 4, "refusals")
+        listener = SyslogListener(self, far, FAR)
+        self.each_kind()
+        self.agent.wait_until(lambda: listener.says(" service=gamma "), "a message")
+        totals = self.finish()
+        requests = sum(service["requests"] for service in totals.services.values())
+        wait_for(lambda: sum(facts["requests"] for facts in listener.facts("service").values())
+                 == requests, "the last messages")
+        self.check_facts(totals, listener.facts("service"))
+        self.assertTrue(listener.says("connection refused: what is due waits"))
+        self.assertFalse(listener.says("watching server0"))
 
     def private_names(self):
         """Names known to the agent are those written to this file."""

@@ -28,12 +28,7 @@ class OutputsTest(WebTest):
         self.ask()
         totals = self.stop_agent(agent)
         self.assertEqual(agent.err, "")
-        facts = syslog.facts("service")
-        self.assertEqual(set(facts), set(totals.services))
-        for name, service in totals.services.items():
-            for way in ("in", "out"):
-                self.assertEqual(facts[name][f"{way}_bytes"], service[way]["bytes"], name)
-            self.assertEqual(facts[name]["requests"], service["requests"], name)
+        self.check_facts(totals, syslog.facts("service"))
         self.assertEqual(syslog.facts("interface")["server0"]["tcp_bytes"],
                          totals.interface("tcp_bytes"))
 

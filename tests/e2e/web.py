@@ -135,6 +135,14 @@ class WebTest(LabTest):
                 for _ in batch:
                     read_reply(replies)
 
+    def check_facts(self, totals, facts):
+        """What syslog was told of the services, as far as it is told without being asked to."""
+        self.assertEqual(set(facts), set(totals.services))
+        for name, service in totals.services.items():
+            for way in DIRECTIONS:
+                self.assertEqual(facts[name][f"{way}_bytes"], service[way]["bytes"], name)
+            self.assertEqual(facts[name]["requests"], service["requests"], name)
+
     def finish(self):
         """End self.agent when all has passed; check its books."""
         self.server.wait_until_quiet("server0")
