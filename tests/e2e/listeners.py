@@ -90,7 +90,7 @@ def statsd_lines(datagram):
 
 
 def is_heartbeat(datagram):
-    return re.fullmatch(r"\w+\.agent\.up:1\|g(\|#.*)?", datagram)
+    return re.fullmatch(r"[\w.-]+\.agent\.up:1\|g(\|#.*)?", datagram)
 
 
 def counters_of_services(datagrams):

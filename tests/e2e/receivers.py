@@ -18,8 +18,9 @@ exports.init = function (started, config, events) {
         fs.appendFileSync(config.json.file, JSON.stringify(
             {time, counters: metrics.counters, gauges: metrics.gauges}) + '\\n');
     });
+    const packets = fs.openSync(config.json.packets, 'a');
     events.on('packet', function (packet) {
-        fs.appendFileSync(config.json.packets, JSON.stringify(packet.toString()) + '\\n');
+        fs.writeSync(packets, JSON.stringify(packet.toString()) + '\\n');
     });
     return true;
 };
