@@ -4,7 +4,6 @@ import collections
 import json
 import re
 
-from harness import wait_for
 from packages import npm_package
 from servers import wait_for_port
 

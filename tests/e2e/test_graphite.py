@@ -1,22 +1,13 @@
 #!/usr/bin/python3
 """httpacct -> statsd -> carbon -> graphite-web: a query returns a service's bytes."""
 
-from harness import LabTest, main, require, require_root, wait_for
+from harness import main, require, require_root, wait_for
 from packages import npm_package
 from receivers import STATSD_PACKAGE, Graphite, Statsd
-from servers import NGINX_MODULE, Nginx
-
-SERVER = "10.97.0.2"
+from web import PROGRAMS, SERVER, WebTest
 
 
-class GraphiteTest(LabTest):
-    def setUp(self):
-        super().setUp()
-        self.client = self.namespace("client")
-        self.server = self.namespace("server")
-        self.connect(self.client, self.server, ("client0", "server0"), "10.97.0")
-        self.nginx = Nginx(self, self.server)
-
+class GraphiteTest(WebTest):
     def test_query_returns_the_bytes_of_a_service(self):
         graphite = Graphite(self, self.server)
         statsd = Statsd(self, self.server, **Graphite.STATSD_OPTIONS)
@@ -44,7 +35,6 @@ class GraphiteTest(LabTest):
 
 
 require_root()
-require("carbon-cache", "curl", "ip", "nginx", "node", "npm", NGINX_MODULE,
-        "/usr/share/graphite-web")
+require("carbon-cache", "node", "npm", "/usr/share/graphite-web", *PROGRAMS)
 npm_package(STATSD_PACKAGE)
 main()

@@ -244,7 +244,8 @@ class SyslogTest(LabTest):
             feed.say("moved", name, 136, 410, 1)
             self.assertEqual(feed.flush()[2], 0)
             ours = receiver.recv(65536)
-            params = {"service": name, "in_bytes": 136, "out_bytes": 410, "requests": 1, "replies_4xx": 1}
+            params = {"service": name, "in_bytes": 136, "out_bytes": 410, "requests": 1,
+                      "replies_4xx": 1}
             options = [f'--sd-param={key}="{value}"' for key, value in params.items()]
             self.lab.run("logger", "--rfc5424=notq", "-n", "127.0.0.1", "-P", PORT, "-d",
                          "-p", "daemon.info", "-t", "httpacct", f"--id={feed.pid}",

@@ -7,12 +7,13 @@ import struct
 import threading
 
 from harness import wait_for
+from listeners import SO_RCVBUFFORCE
 
 ETH_P_ALL, ETH_P_IP = 0x0003, 0x0800
 PACKET_OUTGOING = 4
 PORT_UNREACHABLE = (3, 3)
 UDP_HEADER_BYTES = ICMP_HEADER_BYTES = 8
-SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35  # of Linux
+SO_TIMESTAMPNS = 35  # of Linux
 TIMESPEC = struct.Struct("@ll")
 BUFFER_BYTES = 64 << 20
 PACKET_BYTES_MAX, ANCILLARY_BYTES = 65536, 64
