@@ -38,13 +38,14 @@ int watch_plan_make(struct watch_plan *p, const struct watch_list *list,
                     const struct netif_list *there, const struct watch_plan_item *items,
                     size_t count, size_t items_max)
 {
-    AUTO(watch_plan_deinit)
     struct watch_plan made = {
         .end = calloc(count + 1, sizeof(made.end[0])),
         .begin = calloc(there->count + 1, sizeof(struct netif *)),
     };
-    if (!made.end || !made.begin)
+    if (!made.end || !made.begin) {
+        watch_plan_deinit(&made);
         return -ENOMEM;
+    }
     for (size_t i = 0; i < count; i++) {
         bool gone = !is_there(there, &items[i]);
         if (!items[i].leaving && (gone || !is_wanted(list, &items[i])))
@@ -60,7 +61,6 @@ int watch_plan_make(struct watch_plan *p, const struct watch_list *list,
             made.refused_count++;
     }
     *p = made;
-    made = (struct watch_plan){0};
     return 0;
 }
 
