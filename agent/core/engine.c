@@ -4,7 +4,6 @@
  */
 #include "core/engine.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "core/http.h"
 #include "core/kept.h"
 #include "core/pool.h"
+#include "core/port_watch.h"
 #include "core/seen.h"
 #include "core/session.h"
 
@@ -36,6 +36,7 @@ static const uint64_t LINGER_NS = 3 * 1000000000ull; /* unless the options say o
 struct engine {
     struct engine_options options;
     struct session_env env;
+    struct port_watch ports;
     struct session *sessions; /* uthash by flow */
     struct session *open;     /* both lists: the longest idle first */
     struct session *closed;
@@ -53,6 +54,7 @@ int engine_new(struct engine **out, const struct engine_options *options)
     if (!e)
         return -ENOMEM;
     e->options = *options;
+    port_watch_init(&e->ports, &options->ports);
     e->env.budget.bytes_max = EARLY_BYTES_MAX;
     e->env.exchange.rules = options->rules;
     e->env.exchange.observer = options->observer;
@@ -331,7 +333,7 @@ static bool is_nothing(const struct filter_kept *kept)
 static void see_kept(struct engine *e, const struct flow *flow, unsigned side,
                      const struct filter_kept *kept)
 {
-    enum filter_class class = seen_class(flow, side, &e->options.ports) + FILTER_KEPT_IN;
+    enum filter_class class = seen_class(flow, side, &e->ports.ports) + FILTER_KEPT_IN;
     struct filter_count *seen = &e->seen.of[class];
     seen->bytes += kept->bytes;
     seen->control += kept->control;
@@ -350,7 +352,7 @@ static void charge_kept(struct engine *e, const struct flow *flow, unsigned side
     }
     struct direction_counts counts = {
         .bytes = kept->bytes, .control = kept->control, .packets = kept->packets};
-    bool out = seen_class(flow, side, &e->options.ports) == FILTER_OUT;
+    bool out = seen_class(flow, side, &e->ports.ports) == FILTER_OUT;
     account_charge(a, a->unknown, out ? DIRECTION_OUT : DIRECTION_IN, &counts);
 }
 
@@ -453,12 +455,6 @@ static void take_packet(struct engine *e, const struct packet *p)
         take_embryo_packet(e, p);
 }
 
-static bool is_watched(const struct engine *e, const struct packet *p)
-{
-    return port_set_watches(&e->options.ports, ntohs(packet_source_port(p)),
-                            ntohs(packet_destination_port(p)));
-}
-
 void engine_untracked(struct engine *e, uint64_t ip_bytes)
 {
     account_seen(account_of(e), ip_bytes);
@@ -469,7 +465,8 @@ static void take_fragment(struct engine *e, const struct fragment *f)
 {
     struct packet whole;
     seen_fragment(&e->seen, f);
-    if (fragment_table_add(e->fragments, f, &whole) == FRAGMENT_COMPLETE && is_watched(e, &whole))
+    if (fragment_table_add(e->fragments, f, &whole) == FRAGMENT_COMPLETE &&
+        port_watch_of(&e->ports, &whole))
         take_packet(e, &whole);
     engine_untracked(e, fragment_table_take_untracked(e->fragments));
 }
@@ -478,11 +475,13 @@ void engine_frame(struct engine *e, const struct frame *f)
 {
     struct packet p;
     struct fragment fragment;
+    const struct port_set *ports;
     switch (packet_decode(f, &p, &fragment)) {
     case PACKET_TCP:
-        if (!is_watched(e, &p))
+        ports = port_watch_of(&e->ports, &p);
+        if (!ports)
             break;
-        seen_packet(&e->seen, &p, &e->options.ports);
+        seen_packet(&e->seen, &p, ports);
         take_packet(e, &p);
         break;
     case PACKET_FRAGMENT:
@@ -514,10 +513,44 @@ void engine_lost(struct engine *e, const struct engine_lost *lost)
     }
 }
 
+/* --- changes ---------------------------------------------------------------------- */
+
+void engine_change(struct engine *e, const struct engine_options *options)
+{
+    http_memo_clear(&e->env.exchange.pool.memo); /* its tags are what the former rules said */
+    e->env.exchange.rules = options->rules;
+    e->options.rules = options->rules;
+    e->options.session_timeout_ns = options->session_timeout_ns;
+    e->options.sessions_max = options->sessions_max;
+    while (HASH_COUNT(e->sessions) > e->options.sessions_max)
+        evict_session(e);
+    e->options.services_idle_ns = options->services_idle_ns;
+    account_of(e)->services_max = options->services_max;
+}
+
+int engine_set_ports(struct engine *e, const struct port_set *ports, uint64_t now_ns)
+{
+    return port_watch_change(&e->ports, ports, now_ns);
+}
+
+/*
+ * Nothing more comes of connections that are not watched any longer. If they
+ * are again, what passed meanwhile must not look like a gap in them.
+ */
+static void end_unwatched(struct engine *e)
+{
+    struct session *s, *next;
+    HASH_ITER (hh, e->sessions, s, next)
+        if (!port_watch_has_flow(&e->ports, &s->flow))
+            remove_session(e, s);
+}
+
 /* --- time ------------------------------------------------------------------------- */
 
 void engine_expire(struct engine *e, uint64_t now_ns)
 {
+    if (port_watch_settle(&e->ports, now_ns))
+        end_unwatched(e);
     uint64_t timeout_ns = e->options.session_timeout_ns;
     uint64_t idle_since = now_ns > timeout_ns ? now_ns - timeout_ns : 0;
     while (e->open && e->open->seen_ns < idle_since)
@@ -583,6 +616,7 @@ struct engine *engine_free(struct engine *e)
     pool_deinit(&e->env.exchange.transactions);
     pool_deinit(&e->env.exchange.exchanges);
     pool_deinit(&e->env.sessions);
+    port_watch_deinit(&e->ports);
     free(e);
     return NULL;
 }

@@ -50,6 +50,23 @@ int engine_new(struct engine **out, const struct engine_options *options);
 struct engine *engine_free(struct engine *e);
 AUTO_DEFINE(struct engine, engine_free)
 
+/**
+ * Take over rules, session_timeout_ns, sessions_max, services_max and
+ * services_idle_ns of @options. A request whose head was read stays with its
+ * service. The former rules are not used any more.
+ */
+void engine_change(struct engine *e, const struct engine_options *options);
+
+/**
+ * Watch @ports, as the filter has done since @now_ns. What it let pass before
+ * is taken as it was meant. Connections that are watched no longer end within
+ * seconds. Returns -ENOMEM: then nothing has changed.
+ *
+ * Bytes of a connection with both ends watched may count twice, if the change
+ * turns its direction while they are on their way (bpf/filter.h).
+ */
+int engine_set_ports(struct engine *e, const struct port_set *ports, uint64_t now_ns);
+
 /* Take a frame. */
 void engine_frame(struct engine *e, const struct frame *f);
 

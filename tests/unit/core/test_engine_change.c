@@ -1,0 +1,262 @@
+#include "core/engine.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/conversation.h"
+#include "support/trial.h"
+
+AUTO_DEFINE(struct port_set, free)
+
+#define SECOND_NS 1000000000ull
+
+#define REQUEST "GET /tenants/acme/?s=yo HTTP/1.1\r\nHost: h\r\n\r\n"
+#define REPLY   "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+static void begin(struct trial *t)
+{
+    trial_init(t, &(struct trial_options){.port = 0});
+}
+
+static struct engine_options limits(const struct trial *t)
+{
+    return (struct engine_options){
+        .rules = t->rules,
+        .session_timeout_ns = 121 * SECOND_NS,
+        .sessions_max = 1000,
+        .services_max = 1000,
+    };
+}
+
+/* From now on by the segment of the path. The former rules are gone. */
+static void change_rules(struct trial *t)
+{
+    static const struct rule_options rule = {.path = "/tenants/{service}"};
+    struct rule_error error;
+    struct rule_set *rules;
+    assert_int_equal(rule_set_new(&rules, &rule, 1, &error), 0);
+    struct engine_options changed = limits(t);
+    changed.rules = rules;
+    engine_change(t->engine, &changed);
+    rule_set_free(t->rules);
+    t->rules = rules;
+}
+
+static void open_connection(struct trial *t, struct conversation *c, uint16_t number)
+{
+    conversation_init(c, &t->sink, number, 1000);
+    conversation_open(c);
+}
+
+static void ask(struct conversation *c)
+{
+    conversation_send_text(c, DIRECTION_IN, REQUEST);
+    conversation_send_text(c, DIRECTION_OUT, REPLY);
+}
+
+static void wait(struct trial *t, uint64_t ns)
+{
+    t->sink.now_ns += ns;
+    engine_expire(t->engine, t->sink.now_ns);
+    trial_report(t);
+}
+
+static void next_request_takes_the_new_rules(void **state)
+{
+    (void)state;
+    AUTO(trial_deinit) struct trial t;
+    begin(&t);
+    struct conversation c;
+    open_connection(&t, &c, 1);
+    ask(&c);
+    ask(&c); /* the same head, which is remembered with its service */
+    change_rules(&t);
+    ask(&c);
+    ask(&c);
+    trial_finish(&t);
+    assert_int_equal(trial_service(&t, "yo")->requests, 2);
+    assert_int_equal(trial_service(&t, "acme")->requests, 2);
+}
+
+static void exchange_under_way_keeps_its_service(void **state)
+{
+    (void)state;
+    AUTO(trial_deinit) struct trial t;
+    begin(&t);
+    struct conversation c;
+    open_connection(&t, &c, 1);
+    conversation_send_text(&c, DIRECTION_IN, REQUEST);
+    conversation_send_text(&c, DIRECTION_OUT, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhe");
+    change_rules(&t);
+    conversation_send_text(&c, DIRECTION_OUT, "re");
+    trial_finish(&t);
+    assert_string_equal(trial_transactions(&t), "GET /tenants/acme/?s=yo 200 yo 45/42\n");
+    assert_int_equal(trial_service(&t, "acme")->requests, 0);
+}
+
+static void head_cut_by_the_change_takes_the_new_rules(void **state)
+{
+    (void)state;
+    AUTO(trial_deinit) struct trial t;
+    begin(&t);
+    struct conversation c;
+    open_connection(&t, &c, 1);
+    conversation_send_text(&c, DIRECTION_IN, "GET /tenants/acme/?s=");
+    change_rules(&t);
+    conversation_send_text(&c, DIRECTION_IN, "yo HTTP/1.1\r\n\r\n");
+    trial_finish(&t);
+    assert_int_equal(trial_service(&t, "acme")->requests, 1);
+}
+
+static void fewer_sessions_end_the_oldest_at_once(void **state)
+{
+    (void)state;
+    AUTO(trial_deinit) struct trial t;
+    begin(&t);
+    struct conversation c[5];
+    for (uint16_t i = 0; i < ARRAY_SIZE(c); i++) {
+        open_connection(&t, &c[i], (uint16_t)(i + 1));
+        ask(&c[i]);
+    }
+    struct engine_options changed = limits(&t);
+    changed.sessions_max = 2;
+    engine_change(t.engine, &changed);
+    trial_report(&t);
+    assert_int_equal(ledger_interface(t.ledger, 0)->gauges.sessions, 2);
+    assert_int_equal(trial_interface(&t)->sessions_evicted, 3);
+    trial_finish(&t);
+}
+
+static void shorter_timeout_holds_for_sessions_that_are_there(void **state)
+{
+    (void)state;
+    AUTO(trial_deinit) struct trial t;
+    begin(&t);
+    struct conversation c;
+    open_connection(&t, &c, 1);
+    ask(&c);
+    wait(&t, 100 * SECOND_NS);
+    assert_int_equal(ledger_interface(t.ledger, 0)->gauges.sessions, 1);
+    struct engine_options changed = limits(&t);
+    changed.session_timeout_ns = 10 * SECOND_NS;
+    engine_change(t.engine, &changed);
+    wait(&t, 0);
+    assert_int_equal(ledger_interface(t.ledger, 0)->gauges.sessions, 0);
+    trial_finish(&t);
+}
+
+static void ask_for(struct trial *t, uint16_t number, const char *request)
+{
+    struct conversation c;
+    open_connection(t, &c, number);
+    conversation_send_text(&c, DIRECTION_IN, request);
+    conversation_send_text(&c, DIRECTION_OUT, REPLY);
+}
+
+static void fewer_services_keep_those_that_are_there(void **state)
+{
+    (void)state;
+    AUTO(trial_deinit) struct trial t;
+    begin(&t);
+    ask_for(&t, 1, "GET /?s=a HTTP/1.1\r\n\r\n");
+    ask_for(&t, 2, "GET /?s=b HTTP/1.1\r\n\r\n");
+    struct engine_options changed = limits(&t);
+    changed.services_max = 1;
+    engine_change(t.engine, &changed);
+    ask_for(&t, 3, "GET /?s=b HTTP/1.1\r\n\r\n");
+    ask_for(&t, 4, "GET /?s=c HTTP/1.1\r\n\r\n");
+    trial_finish(&t);
+    assert_int_equal(trial_service(&t, "b")->requests, 2);
+    assert_int_equal(trial_service(&t, "c")->requests, 0);
+    assert_int_equal(trial_service(&t, SERVICE_OTHER)->requests, 1);
+}
+
+static void set_port(struct trial *t, uint16_t port)
+{
+    AUTO(free) struct port_set *ports = calloc(1, sizeof(*ports));
+    assert_non_null(ports);
+    port_set_add(ports, port);
+    assert_int_equal(engine_set_ports(t->engine, ports, t->sink.now_ns), 0);
+}
+
+static void connection_stays_when_a_port_is_added_and_ends_when_it_is_left_out(void **state)
+{
+    (void)state;
+    AUTO(trial_deinit) struct trial t;
+    begin(&t);
+    struct conversation c;
+    open_connection(&t, &c, 1);
+    ask(&c);
+    set_port(&t, 80);
+    wait(&t, 10 * SECOND_NS);
+    ask(&c);
+    assert_int_equal(ledger_interface(t.ledger, 0)->gauges.sessions, 1);
+    set_port(&t, 81);
+    wait(&t, 10 * SECOND_NS);
+    assert_int_equal(ledger_interface(t.ledger, 0)->gauges.sessions, 0);
+    ask(&c);
+    trial_finish(&t);
+    assert_int_equal(trial_service(&t, "yo")->requests, 2);
+}
+
+static void what_was_on_its_way_counts_as_the_filter_counted_it(void **state)
+{
+    (void)state;
+    AUTO(trial_deinit) struct trial t;
+    begin(&t);
+    struct conversation c;
+    open_connection(&t, &c, 40000);
+    ask(&c);
+    uint64_t sent_ns = t.sink.now_ns;
+    t.sink.now_ns += SECOND_NS / 100;
+    set_port(&t, 81);
+    t.sink.now_ns = sent_ns;
+    ask(&c);
+    const struct filter_counts *seen = engine_seen(t.engine);
+    assert_int_equal(seen->of[FILTER_IN].bytes, c.end[DIRECTION_IN].sent.bytes);
+    assert_int_equal(seen->of[FILTER_OUT].bytes, c.end[DIRECTION_OUT].sent.bytes);
+    trial_finish(&t);
+    assert_int_equal(trial_service(&t, "yo")->requests, 2);
+}
+
+/* With all ports, the lower one is the server's; 8080 alone says otherwise. */
+static void direction_is_that_of_the_ports_at_the_time(void **state)
+{
+    (void)state;
+    AUTO(trial_deinit) struct trial t;
+    begin(&t);
+    struct conversation c;
+    conversation_init(&c, &t.sink, 1, 1000);
+    c.end[DIRECTION_IN].port = 4000;
+    c.end[DIRECTION_OUT].port = 8080;
+    conversation_open(&c);
+    conversation_send_text(&c, DIRECTION_IN, REQUEST);
+    const struct filter_counts *seen = engine_seen(t.engine);
+    uint64_t before = c.end[DIRECTION_IN].sent.bytes;
+    assert_int_equal(seen->of[FILTER_OUT].bytes, before);
+    set_port(&t, 8080);
+    conversation_send_text(&c, DIRECTION_IN, REQUEST);
+    assert_int_equal(seen->of[FILTER_IN].bytes, c.end[DIRECTION_IN].sent.bytes - before);
+    trial_finish(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(next_request_takes_the_new_rules),
+        cmocka_unit_test(exchange_under_way_keeps_its_service),
+        cmocka_unit_test(head_cut_by_the_change_takes_the_new_rules),
+        cmocka_unit_test(fewer_sessions_end_the_oldest_at_once),
+        cmocka_unit_test(shorter_timeout_holds_for_sessions_that_are_there),
+        cmocka_unit_test(fewer_services_keep_those_that_are_there),
+        cmocka_unit_test(connection_stays_when_a_port_is_added_and_ends_when_it_is_left_out),
+        cmocka_unit_test(what_was_on_its_way_counts_as_the_filter_counted_it),
+        cmocka_unit_test(direction_is_that_of_the_ports_at_the_time),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
