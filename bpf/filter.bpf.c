@@ -21,7 +21,6 @@
 
 #include "keep.bpf.h"
 
-const volatile bool watch_all;
 const volatile bool ignore_outgoing;
 
 struct {
@@ -43,7 +42,7 @@ static __always_inline bool is_watched(__u16 port)
 {
     __u32 key = port / 64;
     const __u64 *word = bpf_map_lookup_elem(&ports, &key);
-    return watch_all || (word && *word >> port % 64 & 1);
+    return word && *word >> port % 64 & 1;
 }
 
 /* What @p adds to the count of its class. */

@@ -266,6 +266,11 @@ int capture_start(struct capture *c)
     return hear(c);
 }
 
+int capture_set_ports(struct capture *c, const struct port_set *ports)
+{
+    return filter_set_ports(c->filter, ports);
+}
+
 int capture_fd(const struct capture *c)
 {
     return c->fd;

@@ -67,6 +67,9 @@ AUTO_DEFINE(struct capture, capture_close)
  */
 int capture_start(struct capture *c);
 
+/* Watch @ports from now on. What the filter let pass before is handed over all the same. */
+int capture_set_ports(struct capture *c, const struct port_set *ports);
+
 /* Readable when capture_read() has something to hand over or to say. */
 int capture_fd(const struct capture *c);
 

@@ -52,19 +52,7 @@ static void set_knobs(struct filter_bpf *bpf, const struct filter_options *optio
 {
     bpf->rodata->link_header_bytes = options->link_header_bytes;
     bpf->rodata->count_segments = options->super_packets;
-    bpf->rodata->watch_all = options->ports->count == 0;
     bpf->rodata->ignore_outgoing = options->ignore_outgoing;
-}
-
-static int fill_ports(const struct filter_bpf *bpf, const struct port_set *ports)
-{
-    uint64_t words[FILTER_PORT_WORDS] = {0};
-    for (uint32_t port = 0; port < 64 * FILTER_PORT_WORDS; port++)
-        words[port / 64] |= (uint64_t)port_set_has(ports, (uint16_t)port) << port % 64;
-    for (uint32_t i = 0; i < FILTER_PORT_WORDS; i++)
-        if (words[i] && bpf_map_update_elem(bpf_map__fd(bpf->maps.ports), &i, &words[i], 0) < 0)
-            return -errno;
-    return 0;
 }
 
 /* The maps of a program that is not loaded may be of a kind that the kernel lacks. */
@@ -138,7 +126,7 @@ int filter_open(struct filter **out, const struct filter_options *options)
         r = load(f, options, ++ability);
     }
     if (r == 0)
-        r = fill_ports(f->bpf, options->ports);
+        r = filter_set_ports(f, options->ports);
     if (r < 0)
         return r;
     *out = TAKE(f);
@@ -163,6 +151,18 @@ int filter_fd(const struct filter *f)
 int filter_share_fd(const struct filter *f)
 {
     return bpf_program__fd(f->bpf->progs.filter_share);
+}
+
+int filter_set_ports(struct filter *f, const struct port_set *ports)
+{
+    bool all = ports->count == 0;
+    uint64_t words[FILTER_PORT_WORDS] = {0};
+    for (uint32_t port = 0; port < 64 * FILTER_PORT_WORDS; port++)
+        words[port / 64] |= (uint64_t)(all || port_set_has(ports, (uint16_t)port)) << port % 64;
+    for (uint32_t i = 0; i < FILTER_PORT_WORDS; i++)
+        if (bpf_map_update_elem(bpf_map__fd(f->bpf->maps.ports), &i, &words[i], 0) < 0)
+            return -errno;
+    return 0;
 }
 
 static int add_cpus(struct filter *f, uint32_t class, struct filter_count *sum)

@@ -43,6 +43,10 @@ int filter_open(struct filter **out, const struct filter_options *options);
 struct filter *filter_close(struct filter *f);
 AUTO_DEFINE(struct filter, filter_close)
 
+/* Watch @ports from now on. Packets that pass meanwhile meet some of the former and some of these.
+ */
+int filter_set_ports(struct filter *f, const struct port_set *ports);
+
 /* The program, for SO_ATTACH_BPF. */
 int filter_fd(const struct filter *f);
 

@@ -415,6 +415,26 @@ static void ports_tell_the_direction(void **state)
     }
 }
 
+static void ports_change_while_it_runs(void **state)
+{
+    (void)state;
+    struct port_set other = {0};
+    port_set_add(&other, WATCHED + 1);
+    struct program p = program_open(watched());
+    struct frame_spec spec = spec_ipv4(1);
+    struct test_frame t = untagged(&spec);
+    const struct result nothing = {0}, in = {true, DATA_IN(HEADER + 1)};
+    struct result r = run(p.filter, &t);
+    assert_same(&r, &in, &t);
+    assert_int_equal(filter_set_ports(p.filter, &other), 0);
+    r = run(p.filter, &t);
+    assert_same(&r, &nothing, &t);
+    assert_int_equal(filter_set_ports(p.filter, &(struct port_set){0}), 0);
+    r = run(p.filter, &t);
+    assert_same(&r, &in, &t);
+    filter_close(p.filter);
+}
+
 static void link_padding_does_not_count(void **state)
 {
     (void)state;
@@ -533,13 +553,15 @@ static void old_kernels_count_by_gso_segs(void **state)
     assert_non_null(bpf);
     bpf->rodata->link_header_bytes = ETH_HLEN;
     bpf->rodata->count_segments = true;
-    bpf->rodata->watch_all = true;
     bpf_program__set_autoload(bpf->progs.filter_keeps, false);
     bpf_program__set_autoload(bpf->progs.filter_gso_size, false);
     int r = filter_bpf__load(bpf);
     if (r == -EPERM)
         test_skip("loading a filter needs CAP_BPF");
     assert_int_equal(r, 0);
+    const uint32_t word = WATCHED / 64;
+    const uint64_t bits = 1ull << WATCHED % 64;
+    assert_int_equal(bpf_map_update_elem(bpf_map__fd(bpf->maps.ports), &word, &bits, 0), 0);
 
     struct frame_spec spec = spec_ipv4(2800);
     struct test_frame t = untagged(&spec);
@@ -694,6 +716,7 @@ int main(void)
         cmocka_unit_test(fragments_are_delivered_and_counted_apart),
         cmocka_unit_test(what_is_not_tcp_is_dropped),
         cmocka_unit_test(ports_tell_the_direction),
+        cmocka_unit_test(ports_change_while_it_runs),
         cmocka_unit_test(link_padding_does_not_count),
         cmocka_unit_test(length_that_can_not_be_true_is_that_of_the_frame),
         cmocka_unit_test(tcp_header_that_is_cut_is_malformed),
