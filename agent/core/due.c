@@ -46,10 +46,21 @@ static bool sends_ttfb(const struct due *d)
 
 static struct due_service *new_service(const struct due *d, const struct due_service_key *key)
 {
-    struct due_service *s = calloc(1, sizeof(*s) + sends_ttfb(d) * sizeof(s->ttfb[0]));
-    if (s)
-        s->key = *key;
+    struct due_service *s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    s->key = *key;
+    if (sends_ttfb(d) && due_service_add_ttfb(s) < 0) {
+        free(s);
+        return NULL;
+    }
     return s;
+}
+
+static void free_service(struct due_service *s)
+{
+    free(s->ttfb);
+    free(s);
 }
 
 /* Returns NULL past the cap and without memory. */
@@ -69,7 +80,7 @@ static struct due_service *find_or_add(struct due *d, struct due_interface *inte
         return NULL;
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, d->services, &s->key, size, hash, s);
     if (!s->hh.tbl) {
-        free(s);
+        free_service(s);
         return NULL;
     }
     if (key.interface)
@@ -82,7 +93,7 @@ static void drop_service(struct due *d, struct due_service *s)
     if (s->key.interface)
         s->key.interface->services -= !is_reserved(s);
     HASH_DEL(d->services, s);
-    free(s);
+    free_service(s);
 }
 
 /* Their place is theirs from the start, so that the cap can't take it. */
@@ -144,15 +155,23 @@ int due_new(struct due **out, const struct due_options *options)
         return -ENOMEM;
 
     d->options = *options;
-    for (enum metric_scope scope = 0; scope < ARRAY_SIZE(d->sent); scope++) {
-        int error = due_series_list_init(&d->sent[scope], scope, &options->metrics);
-        if (error < 0)
-            return error;
-    }
+    int error = due_series_lists_init(d->sent, &options->metrics);
+    if (error < 0)
+        return error;
     d->other = add_interface(d, INTERFACE_OTHER);
     if (!d->other || (!options->per_interface && add_reserved(d, NULL) < 0))
         return -ENOMEM;
     *out = TAKE(d);
+    return 0;
+}
+
+int due_change(struct due *d, const struct due_options *options)
+{
+    int error = due_set_metrics(d, &options->metrics);
+    if (error < 0)
+        return error;
+    d->options.services_max = options->services_max;
+    d->options.idle_ns = options->idle_ns;
     return 0;
 }
 
@@ -174,8 +193,7 @@ struct due *due_free(struct due *d)
         HASH_DEL(d->interfaces, i);
         free(i);
     }
-    for (enum metric_scope scope = 0; scope < ARRAY_SIZE(d->sent); scope++)
-        free(d->sent[scope].series);
+    due_series_lists_deinit(d->sent);
     free(d);
     return NULL;
 }
@@ -245,6 +263,42 @@ void due_set_agent(struct due *d, const struct agent_telemetry *t)
 #define SET_MEMBER(name, ...) d->agent.name.value = t->name;
     AGENT_GAUGES(SET_MEMBER)
 #undef SET_MEMBER
+    d->agent_seen = *t;
+}
+
+struct due_options due_levels(size_t services_max, uint64_t hash_seed)
+{
+    struct due_options o = {
+        .per_interface = true,
+        .services_max = services_max,
+        .hash_seed = hash_seed,
+    };
+    for (enum metric_id id = 0; id < METRIC_COUNT; id++)
+        if (metrics[id].form == METRIC_GAUGE && metrics[id].scope != METRIC_AGENT)
+            metric_set_add(&o.metrics, id);
+    return o;
+}
+
+void due_know_gauges(struct due *d, const struct due *levels)
+{
+    for (const struct due_interface *i = levels->interfaces; i; i = i->hh.next) {
+        struct due_interface *to = find_or_add_interface(d, i->name);
+#define ADD_GAUGE(name) to->values.name.value += i->values.name.value;
+        INTERFACE_GAUGES(ADD_GAUGE)
+#undef ADD_GAUGE
+    }
+    for (const struct due_service *s = levels->services; s; s = s->hh.next) {
+        if (s->values.open.value == 0)
+            continue;
+        struct due_interface *i = find_or_add_interface(d, s->key.interface->name);
+        struct due_service *to = find_or_add(d, i, &s->key.name);
+        if (to)
+            to->values.open.value += s->values.open.value;
+    }
+}
+
+void due_know_agent(struct due *d, const struct agent_telemetry *t)
+{
     d->agent_seen = *t;
 }
 

@@ -55,6 +55,14 @@ struct due *due_free(struct due *d);
 AUTO_DEFINE(struct due, due_free)
 
 /**
+ * Take over metrics, services_max and idle_ns of @options. What is owed stays
+ * owed as far as it is sent; of metrics that were not sent, what moves from now
+ * on is owed. Ends walks; claims stay valid, but those of lines that a walk will
+ * show again must not be settled. Returns -ENOMEM: then nothing has changed.
+ */
+int due_change(struct due *d, const struct due_options *options);
+
+/**
  * The engines that report tell @services_max services apart, all of them
  * together, and for at least as long as it takes from one walk to the next.
  */
@@ -65,6 +73,18 @@ void due_add(struct due *d, const struct report *r);
 
 /* Owe what @t has more than at the last call. */
 void due_set_agent(struct due *d, const struct agent_telemetry *t);
+
+/* Owe nothing of what @t has. */
+void due_know_agent(struct due *d, const struct agent_telemetry *t);
+
+/*
+ * Gauges begin as @levels has them, which is owed services by interface: reports
+ * tell no more than how they change.
+ */
+void due_know_gauges(struct due *d, const struct due *levels);
+
+/* Options of a due that is nothing but such levels. */
+struct due_options due_levels(size_t services_max, uint64_t hash_seed);
 
 /*
  * Drop services that are owed nothing and idle at @now_ns, and interfaces that

@@ -33,8 +33,8 @@ static const struct due_series all_series[] = {
 #undef METRIC_ROWS
 };
 
-int due_series_list_init(struct due_series_list *l, enum metric_scope scope,
-                         const struct metric_set *sent)
+static int init_list(struct due_series_list *l, enum metric_scope scope,
+                     const struct metric_set *sent)
 {
     const struct due_series **series = calloc(ARRAY_SIZE(all_series), sizeof(struct due_series *));
     if (!series)
@@ -48,6 +48,20 @@ int due_series_list_init(struct due_series_list *l, enum metric_scope scope,
     }
     *l = (struct due_series_list){count, series};
     return 0;
+}
+
+int due_series_lists_init(struct due_series_list lists[DUE_SCOPES], const struct metric_set *sent)
+{
+    int error = 0;
+    for (unsigned scope = 0; error == 0 && scope < DUE_SCOPES; scope++)
+        error = init_list(&lists[scope], (enum metric_scope)scope, sent);
+    return error;
+}
+
+void due_series_lists_deinit(struct due_series_list lists[DUE_SCOPES])
+{
+    for (unsigned scope = 0; scope < DUE_SCOPES; scope++)
+        free(TAKE(lists[scope].series));
 }
 
 struct due_record due_record_of_service(const struct due *d, struct due_service *s)

@@ -56,9 +56,11 @@ struct due_series_list {
     const struct due_series **series;
 };
 
-/* Fill @l, whose series are to be freed, with those of @scope in @sent. */
-int due_series_list_init(struct due_series_list *l, enum metric_scope scope,
-                         const struct metric_set *sent);
+enum { DUE_SCOPES = METRIC_AGENT + 1 };
+
+/* Fill @lists, by scope, with those in @sent. Returns -ENOMEM: then deinit all the same. */
+int due_series_lists_init(struct due_series_list lists[DUE_SCOPES], const struct metric_set *sent);
+void due_series_lists_deinit(struct due_series_list lists[DUE_SCOPES]);
 
 struct due_interface {
     struct due_interface_values values;
@@ -76,14 +78,14 @@ struct due_service_key {
 struct due_service {
     struct due_service_key key;
     struct due_service_values values;
+    struct ttfb_histogram *ttfb; /* NULL: was never sent */
     uint64_t moved_ns;
     UT_hash_handle hh;
-    struct ttfb_histogram ttfb[]; /* one, or none: not sent */
 };
 
 struct due {
     struct due_options options;
-    struct due_series_list sent[METRIC_AGENT + 1]; /* by scope */
+    struct due_series_list sent[DUE_SCOPES];
     struct due_agent_values agent;
     struct agent_telemetry agent_seen;
     struct due_interface *interfaces; /* uthash by name */
@@ -98,6 +100,12 @@ struct due_record {
     struct ttfb_histogram *ttfb;
     const struct due_series_list *sent;
 };
+
+/* Returns -ENOMEM. */
+int due_service_add_ttfb(struct due_service *s);
+
+/* Send @sent from now on: see due_change(). */
+int due_set_metrics(struct due *d, const struct metric_set *sent);
 
 struct due_record due_record_of_service(const struct due *d, struct due_service *s);
 struct due_record due_record_of_interface(const struct due *d, struct due_interface *i);

@@ -191,14 +191,15 @@ size_t due_claim(const struct due_line *l, struct due_claim *out)
     return count;
 }
 
+/* When due_change() has begun a series anew, less may be owed than was claimed. */
 void due_settle(const struct due_claim *claims, size_t count)
 {
     for (const struct due_claim *c = claims; c < claims + count; c++) {
         if (c->kind == DUE_COUNTER)
-            *c->owed -= c->amount;
+            *c->owed -= MIN(*c->owed, c->amount);
         else if (c->kind == DUE_GAUGE)
             *c->told = c->amount;
         else
-            *c->bucket -= (uint32_t)c->amount;
+            *c->bucket -= MIN(*c->bucket, (uint32_t)c->amount);
     }
 }

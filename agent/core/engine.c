@@ -613,10 +613,10 @@ struct engine *engine_free(struct engine *e)
     fragment_table_free(e->fragments);
     account_deinit(account_of(e));
     http_pool_deinit(&e->env.exchange.pool);
+    port_watch_deinit(&e->ports);
     pool_deinit(&e->env.exchange.transactions);
     pool_deinit(&e->env.exchange.exchanges);
     pool_deinit(&e->env.sessions);
-    port_watch_deinit(&e->ports);
     free(e);
     return NULL;
 }

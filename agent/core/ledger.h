@@ -64,6 +64,9 @@ AUTO_DEFINE(struct ledger, ledger_free)
  */
 void ledger_set_services_max(struct ledger *l, size_t services_max);
 
+/* Services that moved nothing for @idle_ns may make room from now on; 0: none. */
+void ledger_set_idle(struct ledger *l, uint64_t idle_ns);
+
 /* Take in what @r says moved. Returns how many requests had to count as _other's. */
 uint64_t ledger_add(struct ledger *l, const struct report *r);
 

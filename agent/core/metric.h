@@ -62,6 +62,8 @@
       "flushes that had not ended when the next was due")                                          \
     X(lines_dropped, AGENT, COUNTER, true, "line",                                                 \
       "lines of the agent's log that syslog was too slow for")                                     \
+    X(unsent_bytes, AGENT, COUNTER, true, "byte",                                                  \
+      "of the metric bytes, due to a destination that a reload took out, and never sent")          \
     X(cpu_ms, AGENT, COUNTER, true, "millisecond", "CPU time used")
 
 #define AGENT_GAUGES(X)                                                                            \

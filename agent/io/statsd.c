@@ -57,30 +57,46 @@ struct statsd {
     bool once_more; /* for what was added behind the walk */
 };
 
+static int make_encoder(struct statsd_encoder **out, const struct statsd_options *o)
+{
+    AUTO(statsd_encoder_free) struct statsd_encoder *e = NULL;
+    int error = statsd_encoder_new(&e, &(struct statsd_encoder_options){
+                                           .dialect = o->dialect,
+                                           .prefix = o->prefix,
+                                           .host = o->host,
+                                           .tags = o->tags,
+                                           .tag_count = o->tag_count,
+                                       });
+    if (error < 0)
+        return error;
+    if (statsd_encoder_line_max(e) > o->datagram_bytes)
+        return -EMSGSIZE;
+    *out = TAKE(e);
+    return 0;
+}
+
+static struct due_options due_options(const struct statsd_options *o)
+{
+    return (struct due_options){
+        .metrics = o->metrics,
+        .per_interface = o->dialect == STATSD_DATADOG,
+        .percentiles = o->dialect == STATSD_GRAPHITE,
+        .services_max = o->services_max,
+        .hash_seed = o->hash_seed,
+        .idle_ns = o->idle_ns,
+    };
+}
+
 static int make_parts(struct statsd *s, const struct statsd_options *o)
 {
     s->name = strdup(o->name);
     if (!s->name)
         return -ENOMEM;
-    int error = statsd_encoder_new(&s->encoder, &(struct statsd_encoder_options){
-                                                    .dialect = o->dialect,
-                                                    .prefix = o->prefix,
-                                                    .host = o->host,
-                                                    .tags = o->tags,
-                                                    .tag_count = o->tag_count,
-                                                });
+    int error = make_encoder(&s->encoder, o);
     if (error < 0)
         return error;
-    if (statsd_encoder_line_max(s->encoder) > o->datagram_bytes)
-        return -EMSGSIZE;
-    return due_new(&s->due, &(struct due_options){
-                                .metrics = o->metrics,
-                                .per_interface = o->dialect == STATSD_DATADOG,
-                                .percentiles = o->dialect == STATSD_GRAPHITE,
-                                .services_max = o->services_max,
-                                .hash_seed = o->hash_seed,
-                                .idle_ns = o->idle_ns,
-                            });
+    const struct due_options due = due_options(o);
+    return due_new(&s->due, &due);
 }
 
 /* What has no handle. */
@@ -92,6 +108,12 @@ static struct statsd *free_parts(struct statsd *s)
     free(s->name);
     free(s);
     return NULL;
+}
+
+static void use_sizes(struct statsd *s, const struct statsd_options *o)
+{
+    datagram_init(&s->datagram, o->datagram_bytes);
+    s->interval_ms = o->interval_ns / 1000000;
 }
 
 int statsd_new(struct statsd **out, uv_loop_t *loop, const struct statsd_options *options)
@@ -109,14 +131,37 @@ int statsd_new(struct statsd **out, uv_loop_t *loop, const struct statsd_options
         return error;
     }
     datagram_socket_init(&s->socket, s->resolver);
-    datagram_init(&s->datagram, options->datagram_bytes);
-    s->interval_ms = options->interval_ns / 1000000;
+    use_sizes(s, options);
     uv_timer_init(loop, &s->turn);
     uv_timer_init(loop, &s->patience);
     s->turn.data = s;
     s->patience.data = s;
     s->open_handles = 2;
     *out = s;
+    return 0;
+}
+
+int statsd_check(const struct statsd_options *options)
+{
+    AUTO(statsd_encoder_free) struct statsd_encoder *e = NULL;
+    return make_encoder(&e, options);
+}
+
+int statsd_change(struct statsd *s, const struct statsd_options *options)
+{
+    AUTO(statsd_encoder_free) struct statsd_encoder *e = NULL;
+    int error = make_encoder(&e, options);
+    if (error < 0)
+        return error;
+    const struct due_options due = due_options(options);
+    error = due_change(s->due, &due);
+    if (error < 0)
+        return error;
+    statsd_encoder_free(s->encoder);
+    s->encoder = TAKE(e);
+    use_sizes(s, options); /* a datagram that was not accepted is still due: it is made anew */
+    if (s->state == STATE_SEND)
+        due_walk_begin(&s->walk, s->due);
     return 0;
 }
 
@@ -151,6 +196,16 @@ void statsd_add(struct statsd *s, const struct report *r)
 void statsd_set_agent(struct statsd *s, const struct agent_telemetry *t)
 {
     due_set_agent(s->due, t);
+}
+
+void statsd_know_gauges(struct statsd *s, const struct due *levels)
+{
+    due_know_gauges(s->due, levels);
+}
+
+void statsd_know_agent(struct statsd *s, const struct agent_telemetry *t)
+{
+    due_know_agent(s->due, t);
 }
 
 static void on_turn(uv_timer_t *timer);

@@ -61,6 +61,16 @@ struct statsd;
 /* Returns -EMSGSIZE when lines with these tags might not fit into a datagram. */
 int statsd_new(struct statsd **out, uv_loop_t *loop, const struct statsd_options *options);
 
+/* What statsd_new() and statsd_change() would return but for want of memory. */
+int statsd_check(const struct statsd_options *options);
+
+/**
+ * Take over @options, which have the same endpoint, dialect and hash_seed. What
+ * is due is sent by them, what is under way is finished. Metrics that were not
+ * sent begin now. On failure nothing has changed.
+ */
+int statsd_change(struct statsd *s, const struct statsd_options *options);
+
 /* Stop where it is, and free all when the loop has run. NULL is fine. */
 struct statsd *statsd_close(struct statsd *s);
 AUTO_DEFINE(struct statsd, statsd_close)
@@ -70,6 +80,12 @@ void statsd_set_services_max(struct statsd *s, size_t services_max);
 /* Owe what @r says moved, and what @t has more than at the last call. */
 void statsd_add(struct statsd *s, const struct report *r);
 void statsd_set_agent(struct statsd *s, const struct agent_telemetry *t);
+
+/* Owe nothing of what @t has: it was before this destination. */
+void statsd_know_agent(struct statsd *s, const struct agent_telemetry *t);
+
+/* Gauges begin as @levels has them: due_know_gauges(). */
+void statsd_know_gauges(struct statsd *s, const struct due *levels);
 
 /*
  * An interval ended at @time_ns: begin to send what is due. A flush that is

@@ -38,6 +38,7 @@ struct in_flight {
 struct syslog_sink {
     struct syslog_origin origin;
     struct syslog_transport *transport;
+    struct syslog_transport *successor; /* takes over when nothing is on its way, or NULL */
     struct line_queue *lines;
     uv_timer_t finish;
     syslog_sink_finished_fn *finished; /* NULL: not asked for yet */
@@ -296,6 +297,12 @@ static bool is_flushing(const struct syslog_sink *s)
     return s->walking || (s->sending && claims_in(&s->in_flight));
 }
 
+static void succeed(struct syslog_sink *s)
+{
+    syslog_transport_close(s->transport);
+    s->transport = TAKE(s->successor);
+}
+
 static void on_sent(void *context, size_t accepted)
 {
     struct syslog_sink *s = context;
@@ -306,6 +313,8 @@ static void on_sent(void *context, size_t accepted)
     s->sending = false;
     if (s->closing)
         return;
+    if (s->successor)
+        succeed(s);
     s->counts.refused += refused;
     if (refused)
         s->walking = false;
@@ -322,20 +331,20 @@ static void on_lines(void *context)
     pump(context);
 }
 
-static int init_due(struct syslog_sink *s, const struct syslog_sink_options *o)
+static struct due_options due_options(const struct syslog_sink_options *o)
 {
     struct metric_set metrics_sent = o->metrics;
     if (metrics_sent.bits == 0) {
         metrics_sent = metric_set_default();
         metric_set_add(&metrics_sent, METRIC_ttfb);
     }
-    return due_new(&s->due, &(struct due_options){
-                                .metrics = metrics_sent,
-                                .percentiles = true,
-                                .services_max = o->services_max,
-                                .hash_seed = o->hash_seed,
-                                .idle_ns = o->idle_ns,
-                            });
+    return (struct due_options){
+        .metrics = metrics_sent,
+        .percentiles = true,
+        .services_max = o->services_max,
+        .hash_seed = o->hash_seed,
+        .idle_ns = o->idle_ns,
+    };
 }
 
 static void init_origin(struct syslog_origin *to, const struct syslog_sink_options *o)
@@ -350,32 +359,33 @@ static void init_origin(struct syslog_origin *to, const struct syslog_sink_optio
     syslog_header_field(to->sd_id, sizeof(to->sd_id), o->sd_id ? o->sd_id : SYSLOG_SD_ID);
 }
 
-static int open_transport(struct syslog_sink *s, uv_loop_t *loop,
-                          const struct syslog_sink_options *o)
+static int open_transport(struct syslog_transport **out, struct syslog_sink *s,
+                          const struct syslog_origin *origin, const struct syslog_sink_options *o)
 {
     const struct syslog_transport_options options = {
-        .loop = loop,
-        .origin = &s->origin,
+        .loop = s->finish.loop,
+        .origin = origin,
         .sent = on_sent,
         .context = s,
         .reconnect_min_ms = o->reconnect_min_ms ? o->reconnect_min_ms : RECONNECT_MIN_MS,
         .reconnect_max_ms = o->reconnect_max_ms ? o->reconnect_max_ms : RECONNECT_MAX_MS,
     };
     if (o->address.local)
-        return syslog_local_new(&s->transport, &options);
+        return syslog_local_new(out, &options);
     if (o->address.endpoint.transport == ENDPOINT_TCP)
-        return syslog_tcp_new(&s->transport, &options, &o->address.endpoint);
-    return syslog_udp_new(&s->transport, &options, &o->address.endpoint);
+        return syslog_tcp_new(out, &options, &o->address.endpoint);
+    return syslog_udp_new(out, &options, &o->address.endpoint);
 }
 
-static int open_parts(struct syslog_sink *s, uv_loop_t *loop, const struct syslog_sink_options *o)
+static int open_parts(struct syslog_sink *s, const struct syslog_sink_options *o)
 {
     init_origin(&s->origin, o);
-    int error = init_due(s, o);
+    const struct due_options due = due_options(o);
+    int error = due_new(&s->due, &due);
     if (error == 0)
-        error = line_queue_new(&s->lines, loop, SYSLOG_LINES_MAX, on_lines, s);
+        error = line_queue_new(&s->lines, s->finish.loop, SYSLOG_LINES_MAX, on_lines, s);
     if (error == 0)
-        error = open_transport(s, loop, o);
+        error = open_transport(&s->transport, s, &s->origin, o);
     return error;
 }
 
@@ -387,12 +397,51 @@ int syslog_sink_new(struct syslog_sink **out, uv_loop_t *loop,
         return -ENOMEM;
     s->sequence = 1;
     uv_timer_init(loop, &s->finish);
-    int error = open_parts(s, loop, options);
+    int error = open_parts(s, options);
     if (error < 0) {
         syslog_sink_close(s);
         return error;
     }
     *out = s;
+    return 0;
+}
+
+static bool is_same_origin(const struct syslog_origin *a, const struct syslog_origin *b)
+{
+    return a->facility == b->facility && strcmp(a->hostname, b->hostname) == 0 &&
+           strcmp(a->app_name, b->app_name) == 0 && strcmp(a->sd_id, b->sd_id) == 0;
+}
+
+static int change_metrics(struct syslog_sink *s, const struct syslog_sink_options *options)
+{
+    const struct due_options due = due_options(options);
+    int error = due_change(s->due, &due);
+    if (error == 0 && s->walking) {
+        s->walking = false; /* the change has ended it */
+        s->again = true;
+    }
+    return error;
+}
+
+int syslog_sink_change(struct syslog_sink *s, const struct syslog_sink_options *options)
+{
+    struct syslog_origin origin;
+    init_origin(&origin, options);
+    /* The others take it with each message; this one writes in a thread of its own. */
+    bool reopens = options->address.local && !is_same_origin(&origin, &s->origin);
+    AUTO(syslog_transport_close) struct syslog_transport *other = NULL;
+    int error = reopens ? open_transport(&other, s, &origin, options) : 0;
+    if (error == 0)
+        error = change_metrics(s, options);
+    if (error < 0)
+        return error;
+    s->origin = origin;
+    if (!reopens)
+        return 0;
+    syslog_transport_close(s->successor);
+    s->successor = TAKE(other);
+    if (!s->sending)
+        succeed(s);
     return 0;
 }
 
@@ -409,6 +458,7 @@ struct syslog_sink *syslog_sink_close(struct syslog_sink *s)
         return NULL;
     s->closing = true;
     s->transport = syslog_transport_close(s->transport);
+    s->successor = syslog_transport_close(s->successor);
     s->lines = line_queue_close(s->lines);
     uv_close((uv_handle_t *)&s->finish, on_closed);
     return NULL;
@@ -422,6 +472,16 @@ void syslog_sink_set_services_max(struct syslog_sink *s, size_t services_max)
 void syslog_sink_add(struct syslog_sink *s, const struct report *r)
 {
     due_add(s->due, r);
+}
+
+void syslog_sink_know_gauges(struct syslog_sink *s, const struct due *levels)
+{
+    due_know_gauges(s->due, levels);
+}
+
+void syslog_sink_know_agent(struct syslog_sink *s, const struct agent_telemetry *t)
+{
+    due_know_agent(s->due, t);
 }
 
 void syslog_sink_set_agent(struct syslog_sink *s, const struct agent_telemetry *t)

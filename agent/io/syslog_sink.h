@@ -49,6 +49,13 @@ struct syslog_sink;
 int syslog_sink_new(struct syslog_sink **out, uv_loop_t *loop,
                     const struct syslog_sink_options *options);
 
+/**
+ * Take over @options, which have the same address and hash_seed. What is due is
+ * sent by them, what is under way is finished. Metrics that were not sent begin
+ * now. On failure nothing has changed.
+ */
+int syslog_sink_change(struct syslog_sink *s, const struct syslog_sink_options *options);
+
 /* Stop where it is, and free all when the loop has run. NULL is fine. */
 struct syslog_sink *syslog_sink_close(struct syslog_sink *s);
 AUTO_DEFINE(struct syslog_sink, syslog_sink_close)
@@ -58,6 +65,12 @@ void syslog_sink_set_services_max(struct syslog_sink *s, size_t services_max);
 /* Owe what @r says moved, and what @t has more than at the last call. */
 void syslog_sink_add(struct syslog_sink *s, const struct report *r);
 void syslog_sink_set_agent(struct syslog_sink *s, const struct agent_telemetry *t);
+
+/* Owe nothing of what @t has: it was before this destination. */
+void syslog_sink_know_agent(struct syslog_sink *s, const struct agent_telemetry *t);
+
+/* Gauges begin as @levels has them: due_know_gauges(). */
+void syslog_sink_know_gauges(struct syslog_sink *s, const struct due *levels);
 
 /* An interval ended at @time_ns: begin to send what is due. */
 void syslog_sink_flush(struct syslog_sink *s, uint64_t time_ns);

@@ -159,7 +159,8 @@ static void every_member_of_the_counts_is_shown(void **state)
         others(d),
         "- agent.datagrams_sent=1, - agent.bytes_sent=2, - agent.messages_sent=3, "
         "- agent.sends_refused=4, - agent.flushes_late=5, - agent.lines_dropped=6, "
-        "- agent.cpu_ms=7, - agent.due_bytes=8, - agent.flush_ms=9, - agent.memory_bytes=10, "
+        "- agent.unsent_bytes=7, - agent.cpu_ms=8, - agent.due_bytes=9, - agent.flush_ms=10, "
+        "- agent.memory_bytes=11, "
         "-@0 agent.tcp_bytes=1, -@0 agent.service_bytes=20, -@0 agent.not_http_bytes=2, "
         "-@0 agent.untracked_bytes=3, -@0 agent.pending_bytes=100, -@0 agent.ring_drops=4, "
         "-@0 agent.sessions=101, -@0 agent.sessions_evicted=5, -@0 agent.services=102, "
@@ -616,6 +617,105 @@ static void counters_of_the_agent_are_owed_as_differences(void **state)
     assert_string_equal(others(d), "- agent.cpu_ms=5, - agent.memory_bytes=8192");
 }
 
+static void what_was_before_a_destination_is_not_owed(void **state)
+{
+    (void)state;
+    const struct due_options o = all_metrics();
+    AUTO(due_free) struct due *d = make_due(&o);
+    due_know_agent(d, &(struct agent_telemetry){.cpu_ms = 10});
+    due_set_agent(d, &(struct agent_telemetry){.cpu_ms = 12});
+    assert_string_equal(others(d), "- agent.cpu_ms=2");
+}
+
+static void gauges_begin_as_they_stand(void **state)
+{
+    (void)state;
+    const struct due_options o = due_levels(10, 42);
+    AUTO(due_free) struct due *levels = make_due(&o);
+    for (unsigned interface = 0; interface < 2; interface++) {
+        struct one r = one(interface, "yo");
+        r.service.delta.requests = 1;
+        r.service.open_delta = 2 + interface;
+        r.report.gauges_delta.sessions = 5;
+        owe(levels, &r);
+    }
+    owe_bytes(levels, 0, "closed", 100);
+    due_expire(levels, 1000);
+    assert_int_equal(due_service_count(levels), 3 * 3 + 2); /* with those of _other */
+
+    struct due_options together = all_metrics();
+    together.per_interface = false;
+    AUTO(due_free) struct due *d = make_due(&together);
+    due_know_gauges(d, levels);
+    assert_string_equal(services(d), "yo open=5");
+    assert_string_equal(others(d), "-@0 agent.sessions=5, -@1 agent.sessions=5");
+    struct one r = one(0, "yo");
+    r.service.open_delta = -2;
+    owe(d, &r);
+    assert_string_equal(services(d), "yo open=3");
+}
+
+static struct due_options only(const char *metric)
+{
+    struct due_options o = all_metrics();
+    o.metrics.bits = 0;
+    assert_true(metric_set_add_name(&o.metrics, bytes_from_string(metric)));
+    return o;
+}
+
+static void metric_that_is_chosen_later_is_owed_from_then_on(void **state)
+{
+    (void)state;
+    struct due_options o = only("bytes");
+    AUTO(due_free) struct due *d = make_due(&o);
+    struct one r = one(0, "yo");
+    r.service.delta.direction[DIRECTION_IN].bytes = 100;
+    r.service.delta.requests = 1;
+    r.service.ttfb.buckets[1] = 1;
+    r.report.delta.tcp_bytes = 100;
+    owe(d, &r);
+    for (int round = 0; round < 2; round++) {
+        o = all_metrics();
+        assert_int_equal(due_change(d, &o), 0);
+        assert_string_equal(services(d), "yo@0 bytes.in=100");
+        assert_string_equal(others(d), "");
+        owe(d, &r);
+        assert_non_null(strstr(services(d), "requests=1"));
+        assert_non_null(strstr(services(d), "ttfb"));
+        assert_string_equal(others(d), "-@0 agent.tcp_bytes=100, -@0 agent.service_bytes=100");
+        o = only("bytes");
+        assert_int_equal(due_change(d, &o), 0);
+        assert_string_equal(accept_services(d), "yo@0 bytes.in=200");
+        owe_bytes(d, 0, "yo", 100);
+        owe(d, &r);
+        accept_services(d);
+        owe_bytes(d, 0, "yo", 100);
+    }
+}
+
+static void claim_of_before_a_change_settles_no_more_than_is_owed(void **state)
+{
+    (void)state;
+    struct due_options o = all_metrics();
+    AUTO(due_free) struct due *d = make_due(&o);
+    struct one r = one(0, "yo");
+    r.service.delta.requests = 5;
+    owe(d, &r);
+    struct due_walk w;
+    struct due_line l;
+    struct due_claim claims[DUE_LINE_CLAIMS_MAX];
+    due_walk_begin(&w, d);
+    while (due_walk_line(&w, &l) && l.metric != METRIC_requests)
+        due_walk_next(&w);
+    size_t count = due_claim(&l, claims);
+    o = only("bytes");
+    assert_int_equal(due_change(d, &o), 0);
+    o = all_metrics();
+    assert_int_equal(due_change(d, &o), 0);
+    due_settle(claims, count);
+    assert_string_equal(services(d), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -643,6 +743,10 @@ int main(void)
         cmocka_unit_test(interfaces_past_the_cap_are_owed_together),
         cmocka_unit_test(dropped_services_make_room),
         cmocka_unit_test(counters_of_the_agent_are_owed_as_differences),
+        cmocka_unit_test(what_was_before_a_destination_is_not_owed),
+        cmocka_unit_test(gauges_begin_as_they_stand),
+        cmocka_unit_test(metric_that_is_chosen_later_is_owed_from_then_on),
+        cmocka_unit_test(claim_of_before_a_change_settles_no_more_than_is_owed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -536,6 +536,75 @@ static void tags_that_leave_no_room_are_refused(void **state)
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+static bool has_begun_to_send(const struct lab *l)
+{
+    return l->bytes > 0;
+}
+
+static void change_in_the_middle_of_a_flush_loses_nothing_and_doubles_nothing(void **state)
+{
+    (void)state;
+    struct lab l;
+    lab_begin(&l, "127.0.0.1", "127.0.0.1");
+    char endpoint[64];
+    snprintf(endpoint, sizeof(endpoint), "127.0.0.1:%u", ntohs(l.address.ipv4.sin_port));
+    struct statsd_options changed = options_to(endpoint);
+    static const char *const tags[] = {"env:test"};
+    changed.tags = tags;
+    changed.tag_count = 1;
+    report(&l, 5000, 1000);
+    statsd_flush(l.statsd, 1);
+    for (int i = 0; i < 4; i++) {
+        assert_true(run_until(&l, has_begun_to_send));
+        metric_set_add(&changed.metrics, i & 1 ? METRIC_ttfb : METRIC_payload);
+        changed.datagram_bytes = i & 1 ? DATAGRAM_BYTES_MAX : DATAGRAM_BYTES_MIN;
+        assert_int_equal(statsd_change(l.statsd, &changed), 0);
+        run_for(&l, 5);
+    }
+    assert_true(run_until(&l, is_idle));
+    assert_int_equal(l.bytes, l.reported);
+    assert_int_equal(statsd_due_bytes(l.statsd), 0);
+    lab_end(&l);
+}
+
+static void change_keeps_what_is_due_and_sends_it_anew(void **state)
+{
+    (void)state;
+    struct lab l;
+    lab_begin_unix(&l);
+    receiver_stop(&l);
+    report(&l, 100, 1000);
+    statsd_flush(l.statsd, 1);
+    assert_true(run_until(&l, has_failed));
+    struct statsd_options changed = options_to("unix:///not/looked/at");
+    changed.datagram_bytes = DATAGRAM_BYTES_MAX;
+    assert_int_equal(statsd_change(l.statsd, &changed), 0);
+    assert_int_equal(statsd_due_bytes(l.statsd), l.reported);
+    receiver_start(&l);
+    statsd_flush(l.statsd, 1);
+    assert_true(run_until(&l, is_all_there));
+    assert_true(l.longest > STATSD_DATAGRAM_BYTES);
+    lab_end(&l);
+}
+
+static void change_that_can_not_be_leaves_all_as_it_was(void **state)
+{
+    (void)state;
+    struct lab l;
+    lab_begin_unix(&l);
+    report(&l, 3, 10);
+    struct statsd_options changed = options_to("unix:///not/looked/at");
+    static char tag[600];
+    memset(tag, 't', sizeof(tag) - 1);
+    static const char *const tags[] = {tag};
+    changed.tags = tags;
+    changed.tag_count = 1;
+    changed.datagram_bytes = DATAGRAM_BYTES_MIN;
+    assert_int_equal(statsd_check(&changed), -EMSGSIZE);
+    assert_int_equal(statsd_change(l.statsd, &changed), -EMSGSIZE);
+    flush_reaches(&l);
+}
+
 int main(void)
 {
     log_set_level(LOG_LEVEL_ERROR);
@@ -559,6 +628,9 @@ int main(void)
         cmocka_unit_test(closing_in_the_middle_of_a_flush_is_clean),
         cmocka_unit_test(services_that_there_is_no_room_for_are_said_once_a_flush),
         cmocka_unit_test(tags_that_leave_no_room_are_refused),
+        cmocka_unit_test(change_in_the_middle_of_a_flush_loses_nothing_and_doubles_nothing),
+        cmocka_unit_test(change_keeps_what_is_due_and_sends_it_anew),
+        cmocka_unit_test(change_that_can_not_be_leaves_all_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,6 +53,7 @@ static struct {
     unsigned refuse_percent;
     unsigned written;
     int severity;
+    char tag[SYSLOG_APP_NAME_MAX + 1];
     struct text words;
 } journal = {.mutex = PTHREAD_MUTEX_INITIALIZER, .released = PTHREAD_COND_INITIALIZER};
 
@@ -81,7 +82,7 @@ static int close_loop(void **state)
     return uv_loop_close(&loop);
 }
 
-static struct syslog_sink *make_sink(const char *address)
+static struct syslog_sink_options options_to(const char *address)
 {
     struct syslog_sink_options options = {
         .facility = LOG_DAEMON,
@@ -94,6 +95,12 @@ static struct syslog_sink *make_sink(const char *address)
     metric_set_add(&options.metrics, METRIC_requests);
     metric_set_add(&options.metrics, METRIC_open);
     assert_null(syslog_address_parse(&options.address, address));
+    return options;
+}
+
+static struct syslog_sink *make_sink(const char *address)
+{
+    const struct syslog_sink_options options = options_to(address);
     struct syslog_sink *s = NULL;
     assert_int_equal(syslog_sink_new(&s, &loop, &options), 0);
     return s;
@@ -198,7 +205,9 @@ static void journal_render(struct text *t, const struct syslog_origin *o,
 
 static bool journal_begin(const struct syslog_origin *o)
 {
-    assert_string_equal(o->app_name, "httpacct");
+    pthread_mutex_lock(&journal.mutex);
+    snprintf(journal.tag, sizeof(journal.tag), "%s", o->app_name);
+    pthread_mutex_unlock(&journal.mutex);
     return true;
 }
 
@@ -1038,6 +1047,57 @@ static void facilities_are_found_by_name(void **state)
 
 #define LOOP_TEST(name) cmocka_unit_test_setup_teardown(name, open_loop, close_loop)
 
+static void random_changes_lose_nothing_and_double_nothing(void **state)
+{
+    (void)state;
+    struct syslog_sink_options options = options_to("local");
+    struct syslog_sink *s = make_sink("local");
+    uint64_t bytes = 0;
+    for (unsigned round = 0; round < 50; round++) {
+        for (unsigned i = 0; i < 200; i++) {
+            add(s, i, i + 1);
+            bytes += i + 1;
+        }
+        syslog_sink_flush(s, flush_ns);
+        for (int turns = rand() % 20; turns; turns--) {
+            uv_run(&loop, UV_RUN_NOWAIT);
+            usleep(100);
+        }
+        options.tag = round & 1 ? "other" : NULL;
+        metric_set_add(&options.metrics, round & 2 ? METRIC_ttfb : METRIC_payload);
+        assert_int_equal(syslog_sink_change(s, &options), 0);
+    }
+    flush_and_wait(s, read_journal, NULL);
+    assert_int_equal(syslog_sink_due_bytes(s), 0);
+    assert_int_equal(told_bytes(), bytes);
+    add(s, 1, 1);
+    flush_and_wait(s, read_journal, NULL);
+    assert_string_equal(journal.tag, "other");
+    syslog_sink_close(s);
+}
+
+static void tcp_connection_stays_when_what_is_sent_changes(void **state)
+{
+    (void)state;
+    struct server v = make_server();
+    char address[64];
+    snprintf(address, sizeof(address), "tcp://127.0.0.1:%u", v.port);
+    struct syslog_sink_options options = options_to(address);
+    struct syslog_sink *s = make_remote_sink("tcp", v.port);
+    uint64_t bytes = add_all(s);
+    flush_and_wait(s, serve, &v);
+    options.hostname = "other.example";
+    metric_set_add(&options.metrics, METRIC_ttfb);
+    assert_int_equal(syslog_sink_change(s, &options), 0);
+    bytes += add_all(s);
+    flush_and_wait(s, serve, &v);
+    assert_int_equal(told_bytes(), bytes);
+    assert_int_equal(v.connections, 1);
+    assert_true(told.in_order);
+    syslog_sink_close(s);
+    close_server(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1047,6 +1107,7 @@ int main(void)
         LOOP_TEST(services_that_there_is_no_room_for_are_said_once_a_flush),
         LOOP_TEST(delta_past_what_doubles_hold_is_one_message),
         LOOP_TEST(random_refusals_lose_nothing_and_double_nothing),
+        LOOP_TEST(random_changes_lose_nothing_and_double_nothing),
         LOOP_TEST(log_that_hangs_does_not_hold_up_the_loop),
         LOOP_TEST(log_that_hangs_does_not_hold_up_the_end),
         LOOP_TEST(line_of_the_log_is_sent_without_a_flush),
@@ -1063,6 +1124,7 @@ int main(void)
         LOOP_TEST(tcp_receiver_that_breaks_off_loses_what_it_had_not_read),
         LOOP_TEST(tcp_without_a_receiver_ends_in_time),
         LOOP_TEST(sink_can_be_closed_at_any_time),
+        LOOP_TEST(tcp_connection_stays_when_what_is_sent_changes),
         cmocka_unit_test(addresses_are_read),
         cmocka_unit_test(facilities_are_found_by_name),
     };
