@@ -14,8 +14,10 @@
 #include <uv.h>
 
 #include "app/display.h"
+#include "app/intent.h"
 #include "app/interrupt.h"
 #include "app/outputs.h"
+#include "app/reload.h"
 #include "base/log.h"
 #include "core/ledger.h"
 
@@ -23,15 +25,16 @@
 enum { END_MS = 1900, LAST_FLUSH_MS_MIN = 500 };
 
 struct agent {
-    const struct agent_options *options;
+    const struct agent_options *options; /* what is done now */
+    struct reload *reload;
     uv_loop_t loop;
     uv_async_t interrupt;
     struct interfaces *interfaces;
     struct display *display;
     struct ledger *ledger;
     struct outputs *outputs;
-    size_t shares;   /* that ledger and outputs are made for */
-    uint64_t folded; /* requests past the cap on services, not said yet */
+    size_t services_max; /* that ledger and outputs are made for */
+    uint64_t folded;     /* requests past the cap on services, not said yet */
     uint64_t folded_said_ns;
     bool stopping;
     uint64_t stopped_ns; /* uv_hrtime() */
@@ -51,6 +54,7 @@ static void close_handles(struct agent *a)
     interrupt_release();
     a->outputs = outputs_close(a->outputs);
     a->display = display_close(a->display);
+    a->reload = reload_close(a->reload);
     uv_close((uv_handle_t *)&a->interrupt, NULL);
 }
 
@@ -91,14 +95,14 @@ static void want_reports(void *context)
         interfaces_ask(a->interfaces);
 }
 
-/* All that the engines tell apart has a place. */
+/* All that the engines tell apart has a place; they forget nothing because they may have less. */
 static void fit_services(struct agent *a)
 {
-    size_t shares = interfaces_shares_max(a->interfaces);
-    if (shares == a->shares)
+    size_t services_max =
+        interfaces_shares_max(a->interfaces) * interfaces_wish(a->interfaces)->engine.services_max;
+    if (services_max <= a->services_max)
         return;
-    a->shares = shares;
-    size_t services_max = shares * interfaces_wish(a->interfaces)->engine.services_max;
+    a->services_max = services_max;
     ledger_set_services_max(a->ledger, services_max);
     outputs_set_services_max(a->outputs, services_max);
 }
@@ -119,6 +123,35 @@ static void on_answered(void *context)
     if (uv_hrtime() - a->folded_said_ns >= a->options->outputs->flush_ns)
         say_folded(a);
     log_settle();
+    reload_answered(a->reload);
+}
+
+/* --- reload ------------------------------------------------------------------------ */
+
+static int do_next(void *context, struct intent *next)
+{
+    struct agent *a = context;
+    struct interfaces_wish *wish = &next->agent.wish;
+    uint64_t idle_ns = wish->engine.services_idle_ns;
+    int error = outputs_change(a->outputs, next->agent.outputs, idle_ns, time_ns());
+    if (error < 0)
+        return error;
+    a->options = &next->agent;
+    ledger_set_idle(a->ledger, idle_ns);
+    interfaces_want(a->interfaces, wish);
+    wish->list = NULL;
+    return 0;
+}
+
+static int open_reload(struct agent *a, struct intent *intent)
+{
+    return reload_new(&a->reload, &a->loop,
+                      &(struct reload_options){
+                          .intent = intent,
+                          .apply = do_next,
+                          .ask = want_reports,
+                          .context = a,
+                      });
 }
 
 /* --- the end ----------------------------------------------------------------------- */
@@ -212,15 +245,24 @@ static int open_parts(struct agent *a)
     return error;
 }
 
-static bool begin(struct agent *a)
+static int start_interfaces(struct agent *a, struct intent *intent)
+{
+    struct interfaces_wish wish = intent->agent.wish;
+    intent->agent.wish.list = NULL;
+    return interfaces_start(a->interfaces, &wish);
+}
+
+static bool begin(struct agent *a, struct intent *intent)
 {
     int error = open_parts(a);
-    if (error == 0 && interfaces_start(a->interfaces, &a->options->wish) < 0)
+    if (error == 0 && start_interfaces(a, intent) < 0)
         return false;
     if (error == 0)
         error = open_outputs(a);
     if (error == 0)
         error = display_start(a->display);
+    if (error == 0)
+        error = open_reload(a, intent);
     if (error < 0) {
         log_error("can't start: %s", strerror(-error));
         return false;
@@ -230,15 +272,18 @@ static bool begin(struct agent *a)
     return true;
 }
 
-int agent_run(const struct agent_options *options)
+int agent_run(struct intent *intent)
 {
-    struct agent a = {.options = options, .status = EXIT_SUCCESS};
+    AUTO(intent_free) struct intent *first = intent;
+    struct agent a = {.options = &intent->agent, .status = EXIT_SUCCESS};
     int error = open_loop(&a);
     if (error < 0) {
         log_error("can't start: %s", strerror(-error));
         return EXIT_FAILURE;
     }
-    if (!begin(&a)) {
+    if (begin(&a, first)) {
+        first = NULL; /* the reload's */
+    } else {
         a.status = EXIT_FAILURE;
         close_handles(&a);
     }

@@ -388,11 +388,22 @@ void interfaces_announce(struct interfaces *i)
     say_if_idle(i);
 }
 
+/* Those that leave may have requests to read until they have. */
+static void change(struct interfaces *i)
+{
+    for (struct watch_group *g = i->watched.groups; g; g = g->next) {
+        const struct watch_list_interface *wanted = watch_list_find(i->wish.list, g->name);
+        watch_group_change(g, &i->wish.engine, wanted ? &wanted->ports : NULL);
+    }
+}
+
 void interfaces_want(struct interfaces *i, const struct interfaces_wish *wish)
 {
     watch_list_free(i->wish.list);
     i->wish = *wish;
+    change(i);
     adapt(i);
+    crew_wake(i->watched.crew);
     say_missing(i);
 }
 

@@ -68,9 +68,11 @@ void interfaces_announce(struct interfaces *i);
 /**
  * Want something else. Takes its list over.
  *
- * What was watched and is still wanted goes on as it was, unless it has another
- * number of workers: then it begins anew. What begins has the new options. What
- * can't be watched is tried again.
+ * What was watched and is still wanted goes on, with its sessions, unless it has
+ * another number of workers: then it begins anew. It takes the rules, limits and
+ * ports that are wanted now; whoever has answered a question that was asked after
+ * this has done so, and does not use the former ones. ring_bytes and offload are
+ * for those that begin. What can't be watched is tried again.
  */
 void interfaces_want(struct interfaces *i, const struct interfaces_wish *wish);
 

@@ -1,35 +1,30 @@
 #include "app/outputs.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
+#include "app/destinations.h"
 #include "app/telemetry.h"
-#include "base/log.h"
-#include "io/statsd.h"
-#include "io/syslog_sink.h"
-
-enum { HOST_NAME_BYTES = 256 };
 
 /* The interval of a kind of sinks. */
 struct pace {
     uv_timer_t timer;
     struct outputs *outputs;
+    uint64_t interval_ms; /* 0: there are no such sinks */
     bool over;
 };
 
 struct outputs {
-    const struct settings_outputs *settings;
     outputs_due_fn *due;
     void *context;
     struct pace statsd_pace;
     struct pace syslog_pace;
     unsigned open_handles;
 
-    struct statsd **statsd; /* as in the settings */
-    size_t statsd_count;
-    struct syslog_sink *syslog; /* NULL: none */
+    struct destinations_options options;
+    struct destinations to;
+    struct due *levels; /* how gauges stand, for destinations to come */
 
     outputs_finished_fn *finished;
     size_t unfinished;
@@ -49,81 +44,38 @@ static void init_pace(struct outputs *o, struct pace *p, uv_loop_t *loop)
     o->open_handles++;
 }
 
-/* The first interval is a part of one, so that hosts that start together don't flush together. */
-static void start_pace(struct pace *p, uint64_t interval_ns, uint64_t random)
+/*
+ * Where it had another interval, one begins anew. The first is a part of one, so
+ * that hosts that start together don't flush together.
+ */
+static void set_pace(struct pace *p, bool wanted, uint64_t interval_ns, uint64_t random)
 {
-    uint64_t interval_ms = interval_ns / 1000000;
-    uv_timer_start(&p->timer, on_interval, 1 + random % interval_ms, interval_ms);
+    uint64_t interval_ms = wanted ? interval_ns / 1000000 : 0;
+    if (interval_ms == p->interval_ms)
+        return;
+    p->interval_ms = interval_ms;
+    if (wanted)
+        uv_timer_start(&p->timer, on_interval, 1 + random % interval_ms, interval_ms);
+    else
+        uv_timer_stop(&p->timer);
 }
 
-static int open_destination(struct outputs *o, uv_loop_t *loop,
-                            const struct outputs_options *options, const char *host)
+static void set_paces(struct outputs *o, const struct settings_outputs *settings)
 {
-    const struct settings_statsd *d = &o->settings->statsd[o->statsd_count];
-    int error = statsd_new(&o->statsd[o->statsd_count], loop,
-                           &(struct statsd_options){
-                               .name = d->address,
-                               .endpoint = d->endpoint,
-                               .dialect = d->dialect,
-                               .prefix = d->prefix,
-                               .host = d->host || !d->with_host ? d->host : host,
-                               .tags = d->tags,
-                               .tag_count = d->tag_count,
-                               .metrics = d->metrics,
-                               .datagram_bytes = d->datagram_bytes,
-                               .interval_ns = o->settings->flush_ns,
-                               .services_max = options->services_max,
-                               .hash_seed = options->hash_seed,
-                               .idle_ns = options->idle_ns,
-                           });
-    if (error == 0)
-        o->statsd_count++;
-    return error;
+    uint64_t random = o->options.hash_seed;
+    set_pace(&o->statsd_pace, settings->statsd_count > 0, settings->flush_ns, random >> 32);
+    set_pace(&o->syslog_pace, settings->syslog.wanted, settings->syslog.interval_ns,
+             random & UINT32_MAX);
 }
 
-static int open_statsd(struct outputs *o, uv_loop_t *loop, const struct outputs_options *options)
+static int open_destinations(struct outputs *o, const struct settings_outputs *settings)
 {
-    size_t count = o->settings->statsd_count;
-    if (count == 0)
-        return 0;
-    char host[HOST_NAME_BYTES];
-    size_t host_bytes = sizeof(host);
-    int error = uv_os_gethostname(host, &host_bytes);
+    const struct due_options levels = due_levels(o->options.services_max, o->options.hash_seed);
+    int error = due_new(&o->levels, &levels);
     if (error < 0)
         return error;
-    o->statsd = calloc(count, sizeof(*o->statsd));
-    if (!o->statsd)
-        return -ENOMEM;
-    while (error == 0 && o->statsd_count < count)
-        error = open_destination(o, loop, options, host);
-    if (error == 0)
-        start_pace(&o->statsd_pace, o->settings->flush_ns, options->hash_seed >> 32);
-    return error;
-}
-
-static int open_syslog(struct outputs *o, uv_loop_t *loop, const struct outputs_options *options)
-{
-    const struct settings_syslog *s = &o->settings->syslog;
-    if (!s->wanted)
-        return 0;
-    int error = syslog_sink_new(&o->syslog, loop,
-                                &(struct syslog_sink_options){
-                                    .address = s->address,
-                                    .facility = s->facility,
-                                    .hostname = s->host,
-                                    .tag = s->tag,
-                                    .sd_id = s->sd_id,
-                                    .metrics = s->metrics,
-                                    .services_max = options->services_max,
-                                    .hash_seed = options->hash_seed,
-                                    .idle_ns = options->idle_ns,
-                                });
-    if (error < 0)
-        return error;
-    start_pace(&o->syslog_pace, s->interval_ns, options->hash_seed & UINT32_MAX);
-    if (!isatty(STDERR_FILENO))
-        log_set_writer(syslog_sink_log, o->syslog);
-    return 0;
+    const struct destinations_past none = {.levels = o->levels};
+    return destinations_change(&o->to, settings, &o->options, &none, 0);
 }
 
 int outputs_new(struct outputs **out, uv_loop_t *loop, const struct outputs_options *options)
@@ -131,19 +83,23 @@ int outputs_new(struct outputs **out, uv_loop_t *loop, const struct outputs_opti
     struct outputs *o = calloc(1, sizeof(*o));
     if (!o)
         return -ENOMEM;
-    o->settings = options->settings;
     o->due = options->due;
     o->context = options->context;
+    o->options = (struct destinations_options){
+        .services_max = options->services_max,
+        .hash_seed = options->hash_seed,
+        .idle_ns = options->idle_ns,
+    };
+    destinations_init(&o->to, loop);
     init_pace(o, &o->statsd_pace, loop);
     init_pace(o, &o->syslog_pace, loop);
 
-    int error = open_statsd(o, loop, options);
-    if (error == 0)
-        error = open_syslog(o, loop, options);
+    int error = open_destinations(o, options->settings);
     if (error < 0) {
         outputs_close(o);
         return error;
     }
+    set_paces(o, options->settings);
     *out = o;
     return 0;
 }
@@ -155,104 +111,91 @@ static void on_closed(uv_handle_t *handle)
         free(o);
 }
 
-/* The log goes to stderr again. */
-static void take_log_back(void)
-{
-    log_finish();
-    log_set_writer(NULL, NULL);
-}
-
 struct outputs *outputs_close(struct outputs *o)
 {
     if (!o)
         return NULL;
-    if (o->syslog)
-        take_log_back();
-    o->syslog = syslog_sink_close(o->syslog);
-    for (size_t i = 0; i < o->statsd_count; i++)
-        statsd_close(o->statsd[i]);
-    free(o->statsd);
+    destinations_close(&o->to);
+    o->levels = due_free(o->levels);
     uv_close((uv_handle_t *)&o->statsd_pace.timer, on_closed);
     uv_close((uv_handle_t *)&o->syslog_pace.timer, on_closed);
     return NULL;
-}
-
-void outputs_set_services_max(struct outputs *o, size_t services_max)
-{
-    for (size_t i = 0; i < o->statsd_count; i++)
-        statsd_set_services_max(o->statsd[i], services_max);
-    if (o->syslog)
-        syslog_sink_set_services_max(o->syslog, services_max);
-}
-
-void outputs_add(struct outputs *o, const struct report *r)
-{
-    for (size_t i = 0; i < o->statsd_count; i++)
-        statsd_add(o->statsd[i], r);
-    if (o->syslog)
-        syslog_sink_add(o->syslog, r);
-}
-
-static void add_statsd_telemetry(struct agent_telemetry *t, const struct statsd *s)
-{
-    const struct statsd_counts *c = statsd_counts(s);
-    t->datagrams_sent += c->datagrams;
-    t->bytes_sent += c->bytes;
-    t->sends_refused += c->refused;
-    t->flushes_late += c->flushes_late;
-    t->due_bytes = MAX(t->due_bytes, statsd_left_bytes(s));
-    t->flush_ms = MAX(t->flush_ms, c->flush_ms);
-}
-
-static void add_syslog_telemetry(struct agent_telemetry *t, struct syslog_sink *s)
-{
-    const struct syslog_sink_counts *c = syslog_sink_counts(s);
-    t->messages_sent += c->messages;
-    t->lines_dropped += c->lines_dropped;
-    t->sends_refused += c->refused;
-    t->flushes_late += c->flushes_late;
-    t->due_bytes = MAX(t->due_bytes, syslog_sink_left_bytes(s));
 }
 
 static struct agent_telemetry telemetry(const struct outputs *o)
 {
     struct agent_telemetry t = {0};
     telemetry_process(&t);
-    for (size_t i = 0; i < o->statsd_count; i++)
-        add_statsd_telemetry(&t, o->statsd[i]);
-    if (o->syslog)
-        add_syslog_telemetry(&t, o->syslog);
+    leavers_add_telemetry(&o->to.leavers, &t);
+    for (size_t i = 0; i < o->to.statsd_count; i++)
+        telemetry_statsd(&t, o->to.statsd[i]);
+    if (o->to.syslog)
+        telemetry_syslog(&t, o->to.syslog);
     return t;
+}
+
+int outputs_change(struct outputs *o, const struct settings_outputs *settings, uint64_t idle_ns,
+                   uint64_t time_ns)
+{
+    struct destinations_options options = o->options;
+    options.idle_ns = idle_ns;
+    const struct destinations_past past = {telemetry(o), o->levels};
+    int error = destinations_change(&o->to, settings, &options, &past, time_ns);
+    if (error < 0)
+        return error;
+    o->options = options;
+    set_paces(o, settings);
+    return 0;
+}
+
+void outputs_set_services_max(struct outputs *o, size_t services_max)
+{
+    o->options.services_max = services_max;
+    due_set_services_max(o->levels, services_max);
+    for (size_t i = 0; i < o->to.statsd_count; i++)
+        statsd_set_services_max(o->to.statsd[i], services_max);
+    if (o->to.syslog)
+        syslog_sink_set_services_max(o->to.syslog, services_max);
+}
+
+void outputs_add(struct outputs *o, const struct report *r)
+{
+    due_add(o->levels, r);
+    for (size_t i = 0; i < o->to.statsd_count; i++)
+        statsd_add(o->to.statsd[i], r);
+    if (o->to.syslog)
+        syslog_sink_add(o->to.syslog, r);
 }
 
 static void set_agent(struct outputs *o)
 {
     const struct agent_telemetry t = telemetry(o);
-    for (size_t i = 0; i < o->statsd_count; i++)
-        statsd_set_agent(o->statsd[i], &t);
-    if (o->syslog)
-        syslog_sink_set_agent(o->syslog, &t);
+    for (size_t i = 0; i < o->to.statsd_count; i++)
+        statsd_set_agent(o->to.statsd[i], &t);
+    if (o->to.syslog)
+        syslog_sink_set_agent(o->to.syslog, &t);
 }
 
 void outputs_flush(struct outputs *o, uint64_t time_ns)
 {
+    due_expire(o->levels, time_ns);
     if (!o->statsd_pace.over && !o->syslog_pace.over)
         return;
     set_agent(o);
     if (o->statsd_pace.over)
-        for (size_t i = 0; i < o->statsd_count; i++)
-            statsd_flush(o->statsd[i], time_ns);
+        for (size_t i = 0; i < o->to.statsd_count; i++)
+            statsd_flush(o->to.statsd[i], time_ns);
     if (o->syslog_pace.over)
-        syslog_sink_flush(o->syslog, time_ns);
+        syslog_sink_flush(o->to.syslog, time_ns);
     o->statsd_pace.over = false;
     o->syslog_pace.over = false;
 }
 
-static void warn_unsent(const char *kind, const char *name, uint64_t bytes)
+static void warn_unsent_statsd(const struct outputs *o, size_t number)
 {
-    if (bytes)
-        log_warning("%s%s: %llu of the bytes counted could not be sent any more", kind, name,
-                    (unsigned long long)bytes);
+    char name[128];
+    snprintf(name, sizeof(name), "statsd %s", o->to.settings->statsd[number].address);
+    telemetry_warn_unsent(name, statsd_due_bytes(o->to.statsd[number]));
 }
 
 static void on_finished(void *context)
@@ -260,11 +203,11 @@ static void on_finished(void *context)
     struct outputs *o = context;
     if (--o->unfinished)
         return;
-    take_log_back();
-    for (size_t i = 0; i < o->statsd_count; i++)
-        warn_unsent("statsd ", o->settings->statsd[i].address, statsd_due_bytes(o->statsd[i]));
-    if (o->syslog)
-        warn_unsent("syslog", "", syslog_sink_due_bytes(o->syslog));
+    destinations_take_log_back();
+    for (size_t i = 0; i < o->to.statsd_count; i++)
+        warn_unsent_statsd(o, i);
+    if (o->to.syslog)
+        telemetry_warn_unsent("syslog", syslog_sink_due_bytes(o->to.syslog));
     o->finished(o->context);
 }
 
@@ -276,14 +219,15 @@ void outputs_finish(struct outputs *o, uint64_t time_ns, uint64_t patience_ms,
     o->finished = finished;
     set_agent(o);
     o->unfinished = 1; /* this call */
-    for (size_t i = 0; i < o->statsd_count; i++) {
+    for (size_t i = 0; i < o->to.statsd_count; i++) {
         o->unfinished++;
-        statsd_finish(o->statsd[i], patience_ms, on_finished, o);
+        statsd_finish(o->to.statsd[i], patience_ms, on_finished, o);
     }
-    if (o->syslog) {
+    if (o->to.syslog) {
         o->unfinished++;
-        syslog_sink_flush(o->syslog, time_ns);
-        syslog_sink_finish(o->syslog, patience_ms, on_finished, o);
+        syslog_sink_flush(o->to.syslog, time_ns);
+        syslog_sink_finish(o->to.syslog, patience_ms, on_finished, o);
     }
+    o->unfinished += leavers_await(&o->to.leavers, on_finished, o);
     on_finished(o);
 }

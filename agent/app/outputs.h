@@ -5,9 +5,6 @@
  * collects reports, adds them, and then flushes. All reports must be added,
  * also those that were asked for by somebody else.
  *
- * While there is a syslog and stderr is no terminal, the agent's own log goes
- * there.
- *
  * Units    nanoseconds since the epoch, unless said otherwise
  * Owns     the sinks; its handles live in the loop it was given
  * Threads  the loop's
@@ -28,7 +25,7 @@ struct outputs;
 typedef void outputs_due_fn(void *context);
 
 struct outputs_options {
-    const struct settings_outputs *settings; /* borrowed */
+    const struct settings_outputs *settings; /* borrowed until outputs_change() */
     size_t services_max;                     /* that all engines together tell apart */
     uint64_t hash_seed;                      /* random; moves the first flush, too */
     uint64_t idle_ns;                        /* after which a service is forgotten */
@@ -41,6 +38,16 @@ int outputs_new(struct outputs **out, uv_loop_t *loop, const struct outputs_opti
 /* Stop where all is, and free it when the loop has run. NULL is fine. */
 struct outputs *outputs_close(struct outputs *o);
 AUTO_DEFINE(struct outputs, outputs_close)
+
+/**
+ * Do as @settings say from now on, and forget services after @idle_ns. Add all
+ * reports of what moved until now before: to a new destination it is not owed.
+ * What a destination keeps is said in app/destinations.h.
+ *
+ * Returns -errno: then nothing has changed.
+ */
+int outputs_change(struct outputs *o, const struct settings_outputs *settings, uint64_t idle_ns,
+                   uint64_t time_ns);
 
 void outputs_set_services_max(struct outputs *o, size_t services_max);
 

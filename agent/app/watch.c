@@ -13,13 +13,14 @@
 /* Of one turn of the loop: a question must not wait long behind a busy ring. */
 enum { BLOCKS_PER_TURN = 4 };
 
-enum order { ORDER_ANSWER = 1, ORDER_LEAVE = 2 };
+enum order { ORDER_ANSWER = 1, ORDER_LEAVE = 2, ORDER_CHANGE = 4 };
 
 struct watch {
     char name[IF_NAMESIZE];
     bool follows; /* another watch says what happens to the interface */
     struct inbox_slot *slot;
-    _Atomic unsigned orders; /* enum order, not followed yet */
+    _Atomic unsigned orders;            /* enum order, not followed yet */
+    const struct watch_change *ordered; /* with ORDER_CHANGE */
     struct capture *capture;
     struct engine *engine;
 
@@ -206,6 +207,12 @@ void watch_ask(struct watch *w)
     atomic_fetch_or(&w->orders, ORDER_ANSWER);
 }
 
+void watch_change(struct watch *w, const struct watch_change *change)
+{
+    w->ordered = change;
+    atomic_fetch_or(&w->orders, ORDER_CHANGE);
+}
+
 void watch_dismiss(struct watch *w)
 {
     atomic_fetch_or(&w->orders, ORDER_LEAVE);
@@ -312,11 +319,26 @@ static void answer(struct watch *w)
     inbox_answer(w->slot, engine_report(w->engine, now_ns()));
 }
 
+static void change(struct watch *w)
+{
+    const struct watch_change *c = w->ordered;
+    engine_change(w->engine, &c->engine);
+    if (!c->has_ports)
+        return;
+    int error = capture_set_ports(w->capture, &c->engine.ports);
+    if (error == 0)
+        error = engine_set_ports(w->engine, &c->engine.ports, now_ns());
+    if (error < 0)
+        log_warning("%s: its ports could not be changed: %s", w->name, strerror(-error));
+}
+
 void watch_obey(struct watch *w)
 {
     unsigned orders = atomic_exchange(&w->orders, 0);
     if (w->closing)
         return;
+    if (orders & ORDER_CHANGE)
+        change(w);
     if (orders & ORDER_ANSWER)
         answer(w);
     if (orders & ORDER_LEAVE)

@@ -30,6 +30,11 @@ struct watch_options {
     struct inbox_slot *slot;      /* borrowed until inbox_end() */
 };
 
+struct watch_change {
+    struct engine_options engine; /* see engine_change() */
+    bool has_ports;               /* its ports are others than before */
+};
+
 struct watch;
 
 /*
@@ -55,6 +60,9 @@ void watch_describe_error(struct text *t, const char *interface, int error);
 
 /* Answer with what has moved since the last report: once, unless it ends first. */
 void watch_ask(struct watch *w);
+
+/* Work by @change, which is borrowed until a question that is asked after this is answered. */
+void watch_change(struct watch *w, const struct watch_change *change);
 
 /* Leave. May be called again. */
 void watch_dismiss(struct watch *w);

@@ -6,6 +6,14 @@
 
 #include "base/log.h"
 
+/* The options of one of @shares engines, of those for all of them. */
+static struct engine_options share_engine(const struct engine_options *all, unsigned shares)
+{
+    struct engine_options e = *all;
+    e.sessions_max = (all->sessions_max - 1) / shares + 1;
+    return e;
+}
+
 static int open_share(struct watch_group *g, const struct watch_group_options *o,
                       struct capture_group *captures)
 {
@@ -19,11 +27,10 @@ static int open_share(struct watch_group *g, const struct watch_group_options *o
         .ring_bytes = o->ring_bytes,
         .offload = o->offload,
         .group = o->shares > 1 ? captures : NULL,
-        .engine = o->engine,
+        .engine = g->change.engine,
         .slot = &s->slot,
     };
     options.engine.interface = g->name;
-    options.engine.sessions_max = (o->engine.sessions_max - 1) / o->shares + 1;
     options.engine.observer = reporter_observer(&s->reporter, o->form);
     return watch_open(&s->watch, &options);
 }
@@ -36,6 +43,7 @@ int watch_group_open(struct watch_group **out, const struct watch_group_options 
         return -ENOMEM;
     memcpy(g->name, options->netif->name, sizeof(g->name));
     g->index = options->netif->index;
+    g->change.engine = share_engine(&options->engine, options->shares);
 
     struct capture_group captures = {0};
     int error = 0;
@@ -88,6 +96,18 @@ unsigned watch_group_ask(struct watch_group *g)
         asked++;
     }
     return asked;
+}
+
+void watch_group_change(struct watch_group *g, const struct engine_options *engine,
+                        const struct port_set *ports)
+{
+    const struct port_set before = g->change.engine.ports;
+    g->change.has_ports = ports && memcmp(ports, &before, sizeof(before)) != 0;
+    g->change.engine = share_engine(engine, g->count);
+    g->change.engine.ports = g->change.has_ports ? *ports : before;
+    for (unsigned i = 0; i < g->count; i++)
+        if (g->shares[i].watch)
+            watch_change(g->shares[i].watch, &g->change);
 }
 
 void watch_group_dismiss(struct watch_group *g)

@@ -36,6 +36,7 @@ struct watch_group {
     char name[IF_NAMESIZE];
     int index;
     bool leaving;
+    struct watch_change change; /* how the engines are to work now */
     struct watch_group *prev;
     struct watch_group *next;
     unsigned count;
@@ -66,6 +67,13 @@ AUTO_DEFINE(struct watch_group, watch_group_free)
 
 /* Ask all that are left for a report; wake the crew. Returns how many that is. */
 unsigned watch_group_ask(struct watch_group *g);
+
+/*
+ * Have all take over what may change of @engine, and @ports unless NULL; wake the
+ * crew. Not again before all have answered a question that was asked after it.
+ */
+void watch_group_change(struct watch_group *g, const struct engine_options *engine,
+                        const struct port_set *ports);
 
 /* Have all leave; wake the crew. May be called again. */
 void watch_group_dismiss(struct watch_group *g);

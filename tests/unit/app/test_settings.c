@@ -310,8 +310,7 @@ static void interfaces_are_checked(void **state)
         snprintf(content, sizeof(content), "interfaces = ( { name = \"%s\"; } );", names[i]);
         snprintf(message, sizeof(message),
                  "1: interfaces.name must be a string of 1 to 15 characters without blank, \"/\" "
-                 "and \":\", "
-                 "or a pattern of at most 63, not \"%s\"",
+                 "and \":\", or a pattern of at most 63, not \"%s\"",
                  names[i]);
         assert_error(content, message);
     }
