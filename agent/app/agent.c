@@ -18,6 +18,8 @@
 #include "app/interrupt.h"
 #include "app/outputs.h"
 #include "app/reload.h"
+#include "app/service_manager.h"
+#include "app/supervisor.h"
 #include "base/log.h"
 #include "core/ledger.h"
 
@@ -33,6 +35,7 @@ struct agent {
     struct display *display;
     struct ledger *ledger;
     struct outputs *outputs;
+    struct supervisor *supervisor;
     size_t services_max; /* that ledger and outputs are made for */
     uint64_t folded;     /* requests past the cap on services, not said yet */
     uint64_t folded_said_ns;
@@ -54,6 +57,7 @@ static void close_handles(struct agent *a)
     interrupt_release();
     a->outputs = outputs_close(a->outputs);
     a->display = display_close(a->display);
+    a->supervisor = supervisor_close(a->supervisor);
     a->reload = reload_close(a->reload);
     uv_close((uv_handle_t *)&a->interrupt, NULL);
 }
@@ -64,6 +68,7 @@ static void stop(struct agent *a)
         return;
     a->stopping = true;
     a->stopped_ns = uv_hrtime();
+    service_manager_stopping();
     interfaces_stop(a->interfaces);
 }
 
@@ -113,11 +118,13 @@ static void on_report(void *context, const struct report *report)
     fit_services(a);
     a->folded += report->delta.services_folded + ledger_add(a->ledger, report);
     outputs_add(a->outputs, report);
+    supervisor_add(a->supervisor, report);
 }
 
 static void on_answered(void *context)
 {
     struct agent *a = context;
+    supervisor_show(a->supervisor, a->ledger, interfaces_count(a->interfaces));
     display_interval(a->display, a->ledger);
     outputs_flush(a->outputs, time_ns());
     if (uv_hrtime() - a->folded_said_ns >= a->options->outputs->flush_ns)
@@ -218,6 +225,22 @@ static int open_interfaces(struct agent *a)
                           });
 }
 
+static bool are_alive(void *context)
+{
+    const struct agent *a = context;
+    return interfaces_are_moving(a->interfaces);
+}
+
+static int open_supervisor(struct agent *a)
+{
+    return supervisor_new(&a->supervisor, &a->loop,
+                          &(struct supervisor_options){
+                              .alive = are_alive,
+                              .due = want_reports,
+                              .context = a,
+                          });
+}
+
 static int open_outputs(struct agent *a)
 {
     const struct engine_options *engine = &a->options->wish.engine;
@@ -240,6 +263,8 @@ static int open_parts(struct agent *a)
                                        });
     if (error == 0)
         error = open_display(a);
+    if (error == 0)
+        error = open_supervisor(a);
     if (error == 0)
         error = open_interfaces(a);
     return error;
@@ -269,6 +294,7 @@ static bool begin(struct agent *a, struct intent *intent)
     }
     interrupt_catch(&a->interrupt);
     interfaces_announce(a->interfaces);
+    service_manager_ready();
     return true;
 }
 

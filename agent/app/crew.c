@@ -75,3 +75,11 @@ void crew_wake(struct crew *c)
     for (size_t i = 0; i < c->count; i++)
         worker_wake(c->at[i].worker);
 }
+
+bool crew_is_moving(struct crew *c)
+{
+    bool all = true;
+    for (size_t i = 0; i < c->count; i++)
+        all &= worker_is_moving(c->at[i].worker);
+    return all;
+}

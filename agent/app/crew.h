@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "app/watch.h"
@@ -37,3 +38,6 @@ void crew_drop(struct crew *c, unsigned worker);
 
 /* Have all watches do what they were asked for. */
 void crew_wake(struct crew *c);
+
+/* worker_is_moving() of all. */
+bool crew_is_moving(struct crew *c);

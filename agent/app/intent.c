@@ -73,6 +73,17 @@ static int load(struct intent *i, const struct intent *running, struct text *sai
     return i->path ? settings_load(&i->settings, i->path, said) : settings_default(&i->settings);
 }
 
+/* The walls around the process stand since the start. */
+static int check_tcp(struct intent *i, const struct intent *running, struct text *said)
+{
+    bool wanted = settings_outputs_want_tcp(&i->settings->outputs);
+    i->tcp = running ? running->tcp : wanted;
+    if (!wanted || i->tcp)
+        return 0;
+    text_add_string(said, "syslog: tcp:// needs a restart, the agent has closed itself to it");
+    return -EPERM;
+}
+
 static int set_agent(struct intent *i, const struct intent *running)
 {
     const struct settings *s = i->settings;
@@ -104,6 +115,8 @@ int intent_new(struct intent **out, const struct options *o, const struct intent
         return -ENOMEM;
     i->command_line = o;
     int error = load(i, running, said);
+    if (error == 0)
+        error = check_tcp(i, running, said);
     if (error == 0 && running)
         keep_fixed(i->settings, running->settings, said);
     if (error == 0 && (error = set_agent(i, running)) < 0)

@@ -18,6 +18,7 @@ struct intent {
     const struct options *command_line;
     const char *path; /* of the config file; NULL: there was none */
     struct settings *settings;
+    bool tcp;                   /* may be used: the first one wanted it */
     struct agent_options agent; /* what it borrows is the settings'; its list is taken over */
 };
 

@@ -429,6 +429,16 @@ bool interfaces_are_asked(const struct interfaces *i)
     return i->asked;
 }
 
+size_t interfaces_count(const struct interfaces *i)
+{
+    return i->watched.count;
+}
+
+bool interfaces_are_moving(const struct interfaces *i)
+{
+    return crew_is_moving(i->watched.crew);
+}
+
 void interfaces_stop(struct interfaces *i)
 {
     i->stopping = true;

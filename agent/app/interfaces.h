@@ -76,6 +76,9 @@ void interfaces_announce(struct interfaces *i);
  */
 void interfaces_want(struct interfaces *i, const struct interfaces_wish *wish);
 
+/* How many are watched. */
+size_t interfaces_count(const struct interfaces *i);
+
 /* The most engines that there have been at a time. */
 size_t interfaces_shares_max(const struct interfaces *i);
 
@@ -90,6 +93,9 @@ void interfaces_ask(struct interfaces *i);
 
 /* Whether a question is open. */
 bool interfaces_are_asked(const struct interfaces *i);
+
+/* Whether all workers have moved since this was last asked, if that is more than a second ago. */
+bool interfaces_are_moving(const struct interfaces *i);
 
 /* Watch nothing any more. The last reports, and ended(), follow, perhaps before this returns. */
 void interfaces_stop(struct interfaces *i);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/agent.h"
+#include "app/confinement.h"
 #include "app/intent.h"
 #include "app/options.h"
 #include "app/replay.h"
@@ -72,15 +73,25 @@ static int run_replay(const struct options *o, const struct settings *s)
     return choose_ports(&replay.engine, o, s) < 0 ? EXIT_FAILURE : replay_run(&replay);
 }
 
+static int confine(const struct intent *i)
+{
+    return confinement_enter(&(struct confinement_options){
+        .config = i->path,
+        .outputs = &i->settings->outputs,
+        .writable = (const char *const[]){NULL},
+    });
+}
+
 static int run_agent(const struct options *o)
 {
     AUTO(text_deinit) struct text problem = {0};
-    struct intent *intent;
+    AUTO(intent_free) struct intent *intent = NULL;
     int error = intent_new(&intent, o, NULL, &problem);
-    if (error == 0)
-        return agent_run(intent);
-    log_error("%s", problem.data ? problem.data : strerror(-error));
-    return EXIT_FAILURE;
+    if (error < 0) {
+        log_error("%s", problem.data ? problem.data : strerror(-error));
+        return EXIT_FAILURE;
+    }
+    return confine(intent) < 0 ? EXIT_FAILURE : agent_run(TAKE(intent));
 }
 
 /* @path NULL: the defaults. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/service_manager.h"
 #include "base/log.h"
 #include "core/table.h"
 
@@ -58,6 +59,7 @@ static void say_lines(const struct text *said)
 
 static void begin(struct reload *r)
 {
+    service_manager_reloading();
     log_info("reading %s again", r->running->path ? r->running->path : "the config");
     text_clear(&r->said);
 }
@@ -73,6 +75,7 @@ static void end(struct reload *r, int error)
         say_lines(&r->said);
     }
     log_debug("reload %lu has ended", r->count);
+    service_manager_ready();
     answer(&r->asked, error, &r->said);
 }
 

@@ -379,3 +379,9 @@ bool settings_outputs_suit_datadog(const struct settings_outputs *o)
     return !datadog || o->flush_ns % DATADOG_INTERVAL_NS == 0 ||
            DATADOG_INTERVAL_NS % o->flush_ns == 0;
 }
+
+bool settings_outputs_want_tcp(const struct settings_outputs *o)
+{
+    const struct settings_syslog *s = &o->syslog;
+    return s->wanted && !s->address.local && s->address.endpoint.transport == ENDPOINT_TCP;
+}

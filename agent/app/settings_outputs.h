@@ -55,8 +55,9 @@ struct settings_outputs {
 void settings_outputs_init(struct settings_outputs *o);
 void settings_outputs_deinit(struct settings_outputs *o);
 
-/* Whether anything is sent anywhere. */
+/* Whether anything is sent anywhere, and whether by TCP. */
 bool settings_outputs_wanted(const struct settings_outputs *o);
+bool settings_outputs_want_tcp(const struct settings_outputs *o);
 
 /* Between flushes to the same sink; 0 if there is none. */
 uint64_t settings_outputs_longest_interval_ns(const struct settings_outputs *o);

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "io/netif.h"
+#include "io/privileges.h"
 
 /* Of one turn of the loop: a question must not wait long behind a busy ring. */
 enum { BLOCKS_PER_TURN = 4 };
@@ -149,6 +150,7 @@ int watch_open(struct watch **out, const struct watch_options *options)
     int error = engine_new(&w->engine, &engine);
     if (error < 0)
         return error;
+    privileges_raise();
     error = capture_open(&w->capture, &(struct capture_options){
                                           .interface = options->interface,
                                           .ports = &options->engine.ports,
@@ -156,6 +158,7 @@ int watch_open(struct watch **out, const struct watch_options *options)
                                           .keeps = options->offload,
                                           .group = options->group,
                                       });
+    privileges_lower();
     if (error < 0)
         return error;
     *out = TAKE(w);

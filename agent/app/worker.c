@@ -2,8 +2,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
+#include "app/pulse.h"
+#include "io/privileges.h"
 
 enum { TICK_MS = 1000 };
 
@@ -14,6 +18,7 @@ struct worker {
     uv_thread_t thread;
     bool started;
     atomic_bool quits;
+    struct pulse pulse;
 
     uv_mutex_t mutex;
     /* Under the mutex: who comes last has not begun. */
@@ -75,7 +80,9 @@ static void on_wake(uv_async_t *handle)
 
 static void on_tick(uv_timer_t *handle)
 {
-    for_each(CONTAINER_OF(handle, struct worker, ticks), watch_tick);
+    struct worker *w = CONTAINER_OF(handle, struct worker, ticks);
+    pulse_beat(&w->pulse);
+    for_each(w, watch_tick);
 }
 
 static int open_loop(struct worker *w)
@@ -104,6 +111,13 @@ static void run(void *argument)
     uv_run(&w->loop, UV_RUN_DEFAULT);
 }
 
+static void run_thread(void *argument)
+{
+    pthread_setname_np(pthread_self(), "worker");
+    privileges_give_up_opening();
+    run(argument);
+}
+
 int worker_new(struct worker **out)
 {
     struct worker *w = calloc(1, sizeof(*w));
@@ -114,7 +128,7 @@ int worker_new(struct worker **out)
         free(w);
         return error;
     }
-    error = uv_thread_create(&w->thread, run, w);
+    error = uv_thread_create(&w->thread, run_thread, w);
     w->started = error == 0;
     if (error < 0) {
         worker_free(w);
@@ -156,4 +170,9 @@ void worker_take(struct worker *w, struct watch *watch)
 void worker_wake(struct worker *w)
 {
     uv_async_send(&w->wake);
+}
+
+bool worker_is_moving(struct worker *w)
+{
+    return pulse_look(&w->pulse);
 }

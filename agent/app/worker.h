@@ -10,6 +10,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "app/watch.h"
 #include "base/macros.h"
 
@@ -29,3 +31,6 @@ void worker_take(struct worker *w, struct watch *watch);
 
 /* Have all watches do what they were asked for. */
 void worker_wake(struct worker *w);
+
+/* Whether its loop has moved since this was last asked, if that is more than a second ago. */
+bool worker_is_moving(struct worker *w);

@@ -41,8 +41,7 @@ static int PRINTF_LIKE(2, 0)
     return 0;
 }
 
-/* Before Linux 5.11 maps count as locked memory. If this fails, loading says so. */
-static void allow_locked_memory(void)
+void filter_allow_memory(void)
 {
     const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
     setrlimit(RLIMIT_MEMLOCK, &unlimited);
@@ -106,7 +105,7 @@ static int load(struct filter *f, const struct filter_options *options, enum abi
 int filter_open(struct filter **out, const struct filter_options *options)
 {
     libbpf_set_print(log_libbpf);
-    allow_locked_memory();
+    filter_allow_memory();
 
     int cpu_count = libbpf_num_possible_cpus();
     if (cpu_count < 0)

@@ -29,6 +29,12 @@ struct filter_options {
 
 struct filter;
 
+/*
+ * Before Linux 5.11 maps count as locked memory: allow any amount of it, with the
+ * rights of root. filter_open() tries too; if it fails, loading says so.
+ */
+void filter_allow_memory(void);
+
 /**
  * Load the filter.
  *

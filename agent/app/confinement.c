@@ -1,0 +1,41 @@
+#include "app/confinement.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "io/filter.h"
+#include "io/privileges.h"
+#include "io/sandbox.h"
+#include "io/thread_pool.h"
+
+static int enter_sandbox(const struct confinement_options *options)
+{
+    /* A folder, not a file: editors put a new file in the place of the old one. */
+    char path[PATH_MAX];
+    const char *config = options->config;
+    const char *folder = config && realpath(config, path) ? dirname(path) : NULL;
+    return sandbox_enter(&(struct sandbox_options){
+        .readable = (const char *const[]){folder, NULL},
+        .writable = options->writable,
+        .tcp = settings_outputs_want_tcp(options->outputs),
+    });
+}
+
+int confinement_enter(const struct confinement_options *options)
+{
+    filter_allow_memory();
+    int error = privileges_limit();
+    if (error < 0) {
+        log_error("can't give up rights: %s", strerror(-error));
+        return error;
+    }
+    error = enter_sandbox(options);
+    if (error == 0)
+        error = thread_pool_start();
+    if (error < 0)
+        log_error("can't be confined: %s", strerror(-error));
+    return error;
+}

@@ -1,0 +1,23 @@
+/*
+ * What the agent can do, once it has read its config: capture, send to where the
+ * config says, read the config again, and little else.
+ *
+ * Owns     nothing
+ * Threads  the main thread, before there is another
+ */
+#pragma once
+
+#include "app/settings_outputs.h"
+
+struct confinement_options {
+    const char *config;                     /* that may be read again, or NULL */
+    const struct settings_outputs *outputs; /* what these may need stays possible */
+    const char *const *writable;            /* folders that are the agent's; NULL ends the list */
+};
+
+/**
+ * Give up all other rights, and start the threads that need none at all.
+ *
+ * Returns -errno, which the log has been told.
+ */
+int confinement_enter(const struct confinement_options *options);

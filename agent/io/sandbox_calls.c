@@ -1,0 +1,158 @@
+/*
+ * A list of what is allowed. All else fails as if the kernel had not got it: then
+ * libraries take another way, where they know one, as they do on older kernels.
+ */
+#include "io/sandbox_calls.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "base/macros.h"
+
+AUTO_DEFINE(void, seccomp_release)
+
+/* By name: libraries and architectures differ in what they know. */
+static const char *const CALLS[] = {
+    /* memory */
+    "brk", "madvise", "membarrier", "mmap", "mmap2", "mprotect", "mremap", "munmap",
+    /* threads */
+    "clone", "clone3", "exit", "exit_group", "futex", "futex_time64", "getcpu", "getpid", "getppid",
+    "gettid", "restart_syscall", "rseq", "sched_getaffinity", "sched_yield", "set_robust_list",
+    /* signals */
+    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "sigreturn", "tgkill",
+    /* time */
+    "clock_getres", "clock_getres_time64", "clock_gettime", "clock_gettime64", "clock_nanosleep",
+    "clock_nanosleep_time64", "gettimeofday", "nanosleep", "time",
+    /* waiting */
+    "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd2", "pipe2",
+    "poll", "ppoll", "ppoll_time64", "select", "pselect6", "pselect6_time64", "timerfd_create",
+    "timerfd_settime",
+    /* files */
+    "_llseek", "access", "close", "dup", "dup2", "dup3", "faccessat", "faccessat2", "fadvise64",
+    "fcntl", "fcntl64", "fdatasync", "flock", "fstat", "fstat64", "fstatat64", "fstatfs", "fsync",
+    "ftruncate", "ftruncate64", "getcwd", "getdents64", "lseek", "lstat", "memfd_create",
+    "newfstatat", "open", "openat", "pread64", "pwrite64", "read", "readlink", "readlinkat",
+    "readv", "rename", "renameat", "renameat2", "stat", "stat64", "statfs", "statx", "umask",
+    "unlink", "unlinkat", "write", "writev",
+    /* sockets, once they are open */
+    "accept", "accept4", "bind", "connect", "getpeername", "getsockname", "getsockopt", "listen",
+    "recv", "recvfrom", "recvmmsg", "recvmmsg_time64", "recvmsg", "send", "sendmmsg", "sendmsg",
+    "sendto", "setsockopt", "shutdown",
+    /* the process */
+    "bpf", "capget", "capset", "getegid", "geteuid", "getgid", "getgroups", "getrandom",
+    "getresgid", "getresuid", "getrlimit", "getrusage", "getuid", "prlimit64", "setrlimit",
+    "sysinfo", "ugetrlimit", "uname"};
+
+/* The second argument of ioctl(2): what a terminal is, and an interface. */
+static const unsigned REQUESTS[] = {
+    FIOCLEX,     FIONBIO,      FIONREAD,     TCGETS,        TIOCGWINSZ,
+    SIOCGIFCONF, SIOCGIFFLAGS, SIOCGIFINDEX, SIOCGIFHWADDR, SIOCGIFNAME,
+};
+
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41 /* names of memory, which some versions of libc give */
+#endif
+
+/* The first argument of prctl(2). */
+static const unsigned CONTROLS[] = {PR_CAPBSET_READ, PR_CAP_AMBIENT, PR_GET_NAME,
+                                    PR_GET_SECCOMP,  PR_SET_NAME,    PR_SET_VMA};
+
+static const int SOCKET_TYPE_MASK = 0xf; /* without SOCK_CLOEXEC and SOCK_NONBLOCK */
+
+/* Returns 0 too for what is not there to be allowed. */
+static int allow_call(scmp_filter_ctx filter, const char *name)
+{
+    int number = seccomp_syscall_resolve_name(name);
+    if (number == __NR_SCMP_ERROR)
+        return 0;
+    int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
+    return error == -EDOM ? 0 : error;
+}
+
+static int allow_calls(scmp_filter_ctx filter)
+{
+    int error = 0;
+    for (size_t i = 0; error == 0 && i < ARRAY_SIZE(CALLS); i++)
+        error = allow_call(filter, CALLS[i]);
+    return error;
+}
+
+/* Argument @number of @call may be one of @values. */
+static int allow_values(scmp_filter_ctx filter, int call, unsigned number, const unsigned *values,
+                        size_t count)
+{
+    int error = 0;
+    for (size_t i = 0; error == 0 && i < count; i++)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
+                                 SCMP_CMP32(number, SCMP_CMP_EQ, values[i]));
+    return error;
+}
+
+static int allow_family(scmp_filter_ctx filter, int family)
+{
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+                            SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)family));
+}
+
+/* News of interfaces, and nothing else that netlink is for. */
+static int allow_netlink(scmp_filter_ctx filter)
+{
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+                            SCMP_A0_32(SCMP_CMP_EQ, AF_NETLINK),
+                            SCMP_A2_32(SCMP_CMP_EQ, NETLINK_ROUTE));
+}
+
+static int allow_internet(scmp_filter_ctx filter, int type)
+{
+    static const uint32_t families[] = {AF_INET, AF_INET6};
+    int error = 0;
+    for (size_t i = 0; error == 0 && i < ARRAY_SIZE(families); i++)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+                                 SCMP_A0_32(SCMP_CMP_EQ, families[i]),
+                                 SCMP_A1_32(SCMP_CMP_MASKED_EQ, SOCKET_TYPE_MASK, (uint32_t)type));
+    return error;
+}
+
+/* What is needed whatever the config says. */
+static int allow_sockets(scmp_filter_ctx filter)
+{
+    int error = allow_family(filter, AF_PACKET);
+    if (error == 0)
+        error = allow_family(filter, AF_UNIX);
+    if (error == 0)
+        error = allow_netlink(filter);
+    return error == 0 ? allow_internet(filter, SOCK_DGRAM) : error;
+}
+
+static int allow_all(scmp_filter_ctx filter)
+{
+    int error = allow_calls(filter);
+    if (error == 0)
+        error = allow_values(filter, SCMP_SYS(ioctl), 1, REQUESTS, ARRAY_SIZE(REQUESTS));
+    if (error == 0)
+        error = allow_values(filter, SCMP_SYS(prctl), 0, CONTROLS, ARRAY_SIZE(CONTROLS));
+    return error == 0 ? allow_sockets(filter) : error;
+}
+
+int sandbox_limit_calls(bool tcp)
+{
+    AUTO(seccomp_release) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+    if (!filter)
+        return -ENOMEM;
+    int error = allow_all(filter);
+    if (error == 0 && tcp)
+        error = allow_internet(filter, SOCK_STREAM);
+    if (error < 0)
+        return error;
+    seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1); /* Linux 4.14 */
+    if (seccomp_load(filter) < 0)
+        log_warning("system calls: not limited, this kernel has no seccomp filters");
+    return 0;
+}
