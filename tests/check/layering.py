@@ -14,7 +14,8 @@ LAYERS = ("base", "core", "io", "app")
 # The lowest layer that may include headers that begin so. What the filter shares with the
 # agent, "bpf/", is types and constants; <bpf/> is libbpf.
 LOWEST = {
-    '"bpf/': "core", "<bpf/": "io", '"filter.skel.h': "io", "<linux/bpf": "io", "<linux/if_": "io",
+    '"bpf/': "core", "<bpf/": "io", "<cap-ng.h": "io", "<seccomp.h": "io",
+    "<linux/landlock": "io", '"filter.skel.h': "io", "<linux/bpf": "io", "<linux/if_": "io",
     "<net/if": "io", "<netpacket/": "io", "<pcap": "io", "<poll.h": "io",
     "<sys/mman.h": "io", "<sys/socket.h": "io", "<sys/time.h": "io", "<systemd/": "io",
     "<unistd.h": "io", "<fcntl.h": "io", "<uv.h": "io", "<libconfig.h": "app", "<getopt.h": "app",

@@ -1,0 +1,370 @@
+#!/usr/bin/python3
+"""The rights of the running agent, thread by thread; what it can't do from inside its walls, and
+that it does all its work there; what a service manager hears of it."""
+
+import collections
+import contextlib
+import ctypes
+import os
+import pathlib
+import platform
+import shutil
+import signal
+import socket
+import tempfile
+import time
+
+from harness import (BUILD, HTTPACCT, PATIENCE_S, LabTest, main, require, require_root, run,
+                     wait_for)
+from servers import NGINX_MODULE, Nginx
+
+CONFINED = str(BUILD / "tests/confined")
+NOBODY = 65534
+
+CAP_NET_RAW, CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 13, 21, 38, 39
+LANDLOCK_CREATE_RULESET, LANDLOCK_VERSION_FLAG = 444, 1
+PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
+WALL = 0x40000000
+WATCHDOG_S = 3
+SILENCE_S = 2 * WATCHDOG_S
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+KERNEL = tuple(map(int, platform.release().split("-")[0].split(".")[:2]))
+
+
+def mask(*capabilities):
+    return sum(1 << capability for capability in capabilities)
+
+
+def opening():
+    last = int(pathlib.Path("/proc/sys/kernel/cap_last_cap").read_text())
+    return mask(CAP_NET_RAW, *((CAP_BPF, CAP_PERFMON) if last >= CAP_BPF else (CAP_SYS_ADMIN,)))
+
+
+def using_maps():
+    """What a worker keeps: nothing, unless all of bpf(2) is closed to who has no rights."""
+    disabled = int(pathlib.Path("/proc/sys/kernel/unprivileged_bpf_disabled").read_text())
+    return opening() & mask(CAP_BPF, CAP_SYS_ADMIN) if disabled and KERNEL < (5, 19) else 0
+
+
+def landlock_version():
+    return LIBC.syscall(LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_VERSION_FLAG)
+
+
+def status_of(task):
+    return dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines()
+                if ":\t" in line)
+
+
+Rights = collections.namedtuple("Rights", "permitted effective")
+
+
+def rights_of(task):
+    status = status_of(task)
+    return Rights(int(status["CapPrm"], 16), int(status["CapEff"], 16))
+
+
+def tasks(pid):
+    return list(pathlib.Path(f"/proc/{pid}/task").iterdir())
+
+
+def named(pid, name):
+    return [task for task in tasks(pid) if (task / "comm").read_text().strip() == name]
+
+
+@contextlib.contextmanager
+def halted(thread):
+    """One thread of another process stands still, the rest goes on."""
+    def ptrace(request):
+        if LIBC.ptrace(request, thread, None, None) != 0:
+            raise OSError(ctypes.get_errno(), "ptrace")
+    ptrace(PTRACE_SEIZE)
+    ptrace(PTRACE_INTERRUPT)
+    os.waitpid(thread, WALL)
+    try:
+        yield
+    finally:
+        ptrace(PTRACE_DETACH)
+
+
+class ServiceManager:
+    """Hears what a service says of itself."""
+
+    def __init__(self, test):
+        self.path = test.folder / "notify"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        test.addCleanup(self.socket.close)
+        self.socket.bind(str(self.path))
+        self.heard = []
+
+    def environment(self):
+        return ("env", f"NOTIFY_SOCKET={self.path}", f"WATCHDOG_USEC={WATCHDOG_S * 1000000}")
+
+    def listen(self):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.heard += self.socket.recv(4096).decode().splitlines()
+        return self.heard
+
+    def wait_to_hear(self, beginning):
+        """Returns the next such line, and forgets what came before it."""
+        def find():
+            for number, line in enumerate(self.listen(), 1):
+                if line.startswith(beginning):
+                    del self.heard[:number]
+                    return line
+            return None
+        return wait_for(find, beginning)
+
+
+class RightsTest(LabTest):
+    def setUp(self):
+        super().setUp()
+        self.host = self.namespace("host")
+        self.config.write_text("""
+            rules = ( { query = "s"; } );
+            interfaces = ( { name = "lo"; workers = 2; } );
+            statsd = ( { address = "localhost:8125"; } );
+            syslog = { address = "local"; interval = 1; };""")
+
+    def check_no_way_back(self, pid):
+        for task in tasks(pid):
+            status = status_of(task)
+            self.assertEqual({name: int(status[name], 16) for name in ("CapInh", "CapAmb")},
+                             {"CapInh": 0, "CapAmb": 0})
+            self.assertEqual((status["NoNewPrivs"], status["Seccomp"]), ("1", "2"))
+
+    def wait_for_threads(self, agent):
+        """Two workers, libuv's pool and syslog's thread have the rights that README.md says."""
+        pid = agent.process.pid
+        agent.wait_until(lambda: len(named(pid, "worker")) == 2 and len(tasks(pid)) >= 8,
+                         "two workers, libuv's four threads, syslog's and the main one")
+        workers = set(named(pid, "worker"))
+        main_thread = pathlib.Path(f"/proc/{pid}/task/{pid}")
+        others = set(tasks(pid)) - workers - {main_thread}
+        for task in workers:
+            wait_for(lambda task=task: rights_of(task) == (using_maps(), using_maps()),
+                     "few rights of a worker")
+        for task in others:
+            wait_for(lambda task=task: rights_of(task) == (0, 0), f"no rights of {task}")
+        self.assertEqual(rights_of(main_thread), (opening(), 0))
+        return pid
+
+    def test_root_by_hand(self):
+        agent = self.start(self.host, HTTPACCT, "-c", self.config, "--print", "json")
+        pid = self.wait_for_threads(agent)
+        self.check_no_way_back(pid)
+        for task in tasks(pid):
+            self.assertEqual(int(status_of(task)["CapBnd"], 16), 0)
+        self.stop_agent(agent)
+
+    def test_ambient_capabilities_of_another_user(self):
+        """As systemd starts it, with one more that is not needed."""
+        capabilities = ",".join(f"+cap_{number}" for number in range(64)
+                                if opening() >> number & 1) + ",+net_admin"
+        agent = self.start(self.host, "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
+                           "--clear-groups", f"--inh-caps={capabilities}",
+                           f"--ambient-caps={capabilities}",
+                           HTTPACCT, "-c", self.config, "--print", "json")
+        pid = self.wait_for_threads(agent)
+        self.check_no_way_back(pid)
+        nginx = Nginx(self, self.host)
+        self.host.run("curl", "-sS", "-o", "/dev/null", "http://127.0.0.1/small?s=a")
+        wait_for(lambda: len(list(nginx.lines())) == 1, "nginx")
+        self.host.wait_until_quiet("lo")
+        totals = self.stop_agent(agent)
+        self.assertEqual(totals.services["a"]["requests"], 1)
+        totals.check_balance(self)
+
+
+class WallsTest(LabTest):
+    def setUp(self):
+        super().setUp()
+        self.own = self.folder / "own"
+        self.own.mkdir()
+        elsewhere = pathlib.Path(tempfile.mkdtemp(prefix="httpacct-test-"))
+        self.addCleanup(shutil.rmtree, elsewhere)
+        self.outside = elsewhere / "secret"
+        self.outside.write_text("secret\n")
+        self.config.with_name("more.conf").write_text("workers = 2;\n")
+
+    def attempt(self, *attempts):
+        """What came of each."""
+        said = run(CONFINED, self.config, self.own, *attempts)
+        self.log = said.stderr
+        return dict(line.rsplit(" ", 1) for line in said.stdout.splitlines())
+
+    def assert_all(self, outcomes, *wanted):
+        self.assertLessEqual(set(outcomes.values()), set(wanted), outcomes)
+
+    def test_its_own_files_are_open(self):
+        note = self.own / "totals"
+        self.assert_all(self.attempt(
+            f"make:{note}", f"read:{note}", f"write:{note}", f"rename:{note}",
+            f"remove:{note}.new", f"list:{self.own}",
+            f"read:{self.config}", f"read:{self.config.with_name('more.conf')}",
+            "read:/etc/hosts", "read:/etc/passwd", "read:/proc/self/stat"), "done")
+
+    def test_files_outside_are_closed(self):
+        outcomes = self.attempt(
+            f"read:{self.outside}", f"write:{self.outside}", f"make:{self.outside}.new",
+            f"remove:{self.outside}", f"rename:{self.outside}", f"list:{self.outside.parent}",
+            f"write:{self.config}", f"make:{self.config}.new", f"remove:{self.config}",
+            "write:/etc/hosts", "make:/etc/httpacct-test", "write:/proc/sys/kernel/core_pattern",
+            "list:/", "read:/dev/kmsg", "read:/bin/true", "execute:/bin/true")
+        if landlock_version() < 1:
+            self.assertIn("there is no Landlock", self.log)
+            return
+        # What is missing is not told either; execve is no call of the agent's.
+        self.assert_all(outcomes, "EACCES", "EXDEV", "ENOSYS")
+        self.assertEqual(self.outside.read_text(), "secret\n")
+
+    def test_modes_and_owners_stay_as_they_are(self):
+        """For user 0 owns most files, and Landlock does not look at this."""
+        before = self.outside.stat()
+        self.assert_all(self.attempt(f"chmod:{self.outside}", f"chmod:{self.own}",
+                                     f"truncate:{self.outside}", f"truncate:{self.config}"),
+                        "ENOSYS", "EACCES")
+        self.assertEqual(self.outside.stat(), before)
+
+    def test_sockets_that_no_sink_needs_are_closed(self):
+        tcp = [f"socket:{family:d},{socket.SOCK_STREAM:d},{protocol}"
+               for family in (socket.AF_INET, socket.AF_INET6)
+               for protocol in (0, socket.IPPROTO_TCP, 262)]  # 262: MPTCP
+        raw = [f"socket:{family:d},{socket.SOCK_RAW:d},1" for family in (socket.AF_INET,
+                                                                         socket.AF_INET6)]
+        others = [f"socket:{socket.AF_NETLINK:d},{socket.SOCK_RAW:d},{protocol}"
+                  for protocol in (4, 9, 12, 16)]  # sockets, audit, netfilter, generic
+        others += [f"socket:{family},{socket.SOCK_SEQPACKET:d},0" for family in (38, 40, 44)]
+        self.assert_all(self.attempt(*tcp, *raw, *others), "ENOSYS")
+        self.assert_all(self.attempt(
+            f"socket:{socket.AF_INET:d},{socket.SOCK_DGRAM:d},0",
+            f"socket:{socket.AF_UNIX:d},{socket.SOCK_DGRAM:d},0",
+            f"socket:{socket.AF_UNIX:d},{socket.SOCK_STREAM:d},0",
+            f"socket:{socket.AF_NETLINK:d},{socket.SOCK_RAW:d},0",
+            "lookup:localhost"), "done")
+
+        self.config.write_text('syslog = { address = "tcp://127.0.0.1:601"; };\n')
+        self.assert_all(self.attempt(*tcp[:2], *tcp[3:5]), "done")
+        self.assert_all(self.attempt(*raw, *others), "ENOSYS")
+
+    def test_capture_is_not_open_all_the_time(self):
+        packet = f"socket:{socket.AF_PACKET:d},{socket.SOCK_RAW:d},0"
+        self.assert_all(self.attempt(packet), "EPERM")
+
+    def test_calls_that_the_agent_does_not_make(self):
+        """io_uring would pass all filters by; the others change, watch or end what is not the
+        agent's."""
+        if platform.machine() != "x86_64":
+            self.skipTest("the numbers are those of x86-64")
+        names = {"ptrace": 101, "mount": 165, "kill": 62, "execveat": 322, "unshare": 272,
+                 "setns": 308, "process_vm_readv": 310, "init_module": 175, "io_uring_setup": 425,
+                 "keyctl": 250, "userfaultfd": 323, "perf_event_open": 298, "setuid": 105,
+                 "chown": 92, "fchmodat": 268, "symlink": 88, "mknod": 133, "chroot": 161}
+        self.assert_all(self.attempt(*(f"call:{number}" for number in names.values())), "ENOSYS")
+
+
+class SinksTest(LabTest):
+    def test_syslog_over_tcp_comes_back(self):
+        """Names are looked up and connections made from inside the walls, again and again."""
+        host = self.namespace("host")
+        self.config.write_text("""
+            interfaces = ( { name = "lo"; ports = [ 80 ]; } );
+            syslog = { address = "tcp://localhost:601"; interval = 1; };""")
+        Nginx(self, host)
+        with host.entered():
+            listener = socket.create_server(("127.0.0.1", 601))
+        self.addCleanup(listener.close)
+        listener.settimeout(PATIENCE_S)
+        agent = self.start(host, HTTPACCT, "-c", self.config, "--print", "json")
+        for number in range(3):
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(PATIENCE_S)
+                host.run("curl", "-sS", "-o", "/dev/null", f"http://127.0.0.1/small?s=n{number}")
+                received = b""
+                while f"n{number}".encode() not in received:
+                    more = connection.recv(65536)
+                    self.assertTrue(more, "the agent hung up")
+                    received += more
+        self.stop_agent(agent)
+
+
+class ServiceManagerTest(LabTest):
+    def setUp(self):
+        super().setUp()
+        self.host = self.namespace("host")
+        self.manager = ServiceManager(self)
+        self.config.write_text('interfaces = ( { name = "lo"; workers = 2; } );')
+
+    def start_service(self, *options):
+        return self.start(self.host, *self.manager.environment(), HTTPACCT, "-c", self.config,
+                          *options)
+
+    def test_it_hears_of_start_status_and_end(self):
+        agent = self.start_service("--print", "none")
+        self.manager.wait_to_hear("READY=1")
+        self.assertIn("watching lo", agent.err)
+        self.manager.wait_to_hear("WATCHDOG=1")
+        self.assertRegex(self.manager.wait_to_hear("STATUS="),
+                         "^STATUS=interfaces: 1, requests/s: 0.0, connections: 0, packets missed: 0$")
+        agent.process.send_signal(signal.SIGTERM)
+        self.manager.wait_to_hear("STOPPING=1")
+        self.assertEqual(agent.process.wait(PATIENCE_S), 0, agent.err)
+
+    def test_it_hears_of_reloads(self):
+        """Of one that was done, and of one that would need what the agent has closed itself to."""
+        agent = self.start_service("--print", "none")
+        self.manager.wait_to_hear("READY=1")
+        agent.process.send_signal(signal.SIGHUP)
+        self.manager.wait_to_hear("RELOADING=1")
+        self.manager.wait_to_hear("READY=1")
+        agent.wait_until(lambda: "reloaded" in agent.err, "a reload")
+
+        self.replace_config('syslog = { address = "tcp://127.0.0.1:601"; };')
+        agent.process.send_signal(signal.SIGHUP)
+        self.manager.wait_to_hear("READY=1")
+        self.assertIn("nothing has changed: syslog: tcp:// needs a restart", agent.err)
+        self.assertEqual(agent.stop(), 0, agent.err)
+
+    def test_tcp_stays_open_to_who_began_with_it(self):
+        began, between = 'syslog = { address = "tcp://127.0.0.1:601"; };', ""
+        self.config.write_text(began)
+        agent = self.start_service("--print", "none", "-i", "lo", "-v")
+        self.manager.wait_to_hear("READY=1")
+        for config in (between, began):
+            self.replace_config(config)
+            agent.process.send_signal(signal.SIGHUP)
+            self.manager.wait_to_hear("READY=1")
+        self.assertNotIn("needs a restart", agent.err)
+        self.assertEqual(agent.stop(), 0, agent.err)
+
+    def replace_config(self, text):
+        """As editors do: by another file."""
+        draft = self.config.with_name("draft")
+        draft.write_text(text)
+        draft.rename(self.config)
+
+    def test_it_is_not_told_that_all_is_well_when_nothing_could_be_opened(self):
+        agent = self.start_service("-i", "none0")
+        self.assertEqual(agent.process.wait(PATIENCE_S), 1)
+        self.assertNotIn("READY=1", self.manager.listen())
+
+    def test_a_worker_that_hangs_lets_the_watchdog_starve(self):
+        agent = self.start_service("--print", "json", "--interval", "0.5")
+        self.manager.wait_to_hear("WATCHDOG=1")
+        worker = int(named(agent.process.pid, "worker")[0].name)
+        with halted(worker):
+            before = agent.err.count("does not move")
+            agent.wait_until(lambda: agent.err.count("does not move") > before, "a warning")
+            self.manager.listen()
+            self.manager.heard.clear()
+            time.sleep(SILENCE_S)
+            self.assertNotIn("WATCHDOG=1", self.manager.listen())
+        self.manager.wait_to_hear("WATCHDOG=1")
+        self.stop_agent(agent)
+
+
+require("curl", "ip", "nginx", "setpriv", NGINX_MODULE, CONFINED)
+require_root()
+main()
