@@ -278,6 +278,23 @@ uint64_t ledger_add(struct ledger *l, const struct report *r)
     return folded;
 }
 
+void ledger_restore_service(struct ledger *l, const struct service_name *name,
+                            const struct service_counts *total)
+{
+    struct entry *e = find_or_add_entry(l, name, 0); /* the first to make room */
+    service_counts_add(&(e ? e : l->other)->service.counts[LEDGER_TOTAL], total);
+}
+
+void ledger_restore_interface(struct ledger *l, const char *name,
+                              const struct interface_counts *total, uint64_t service_bytes)
+{
+    bool other = strcmp(name, INTERFACE_OTHER) == 0;
+    struct ledger_interface *i = other ? &l->other_interfaces : find_or_add_interface(l, name, 0);
+    i->period[LEDGER_TOTAL].reported = true;
+    i->period[LEDGER_TOTAL].service_bytes += service_bytes;
+    interface_counts_add(&i->period[LEDGER_TOTAL].counts, total);
+}
+
 static void end_interval(struct ledger_interface *i)
 {
     memset(&i->period[LEDGER_INTERVAL], 0, sizeof(i->period[0]));

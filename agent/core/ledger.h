@@ -70,6 +70,13 @@ void ledger_set_idle(struct ledger *l, uint64_t idle_ns);
 /* Take in what @r says moved. Returns how many requests had to count as _other's. */
 uint64_t ledger_add(struct ledger *l, const struct report *r);
 
+/* Take in totals of an earlier run. Past the caps they go to _other. */
+void ledger_restore_service(struct ledger *l, const struct service_name *name,
+                            const struct service_counts *total);
+
+void ledger_restore_interface(struct ledger *l, const char *name,
+                              const struct interface_counts *total, uint64_t service_bytes);
+
 /* Forget what moved in the interval that ran: the next one begins. */
 void ledger_end_interval(struct ledger *l);
 

@@ -144,16 +144,82 @@ static struct bytes fold(struct bytes host, uint8_t folded[static RULE_HOST_MAX]
     return bytes_make(folded, host.size);
 }
 
+/* Split @request as rules see it. @folded is the memory of the host. */
+static void split(struct target *t, const struct rule_request *request,
+                  uint8_t folded[static RULE_HOST_MAX])
+{
+    target_split(t, request->target);
+    t->host = fold(t->host.size ? t->host : target_host(request->host), folded);
+}
+
 int rule_set_match(const struct rule_set *s, const struct rule_request *request,
                    struct service_name *name)
 {
     struct target t;
     uint8_t folded[RULE_HOST_MAX];
-    target_split(&t, request->target);
-    t.host = fold(t.host.size ? t.host : target_host(request->host), folded);
+    split(&t, request, folded);
 
     int rule = rule_index_find(s->index, &t);
     if (rule != RULE_NONE)
         name_by_pattern(name, &s->patterns[rule], &t);
     return rule;
+}
+
+/* Whether the conditions of @p hold, asked of an index that has no others. Returns -ENOMEM. */
+static int holds(const struct rule_pattern *p, const struct target *t)
+{
+    AUTO(rule_index_free) struct rule_index *x = NULL;
+    int r = rule_index_new(&x);
+    if (r == 0)
+        r = rule_index_add(x, p, 0);
+    return r < 0 ? r : rule_index_find(x, t) != RULE_NONE;
+}
+
+/* Fill @verdict for @p; @taker: it is the one that takes the request. */
+static int judge(const struct rule_pattern *p, const struct target *t, bool taker,
+                 enum rule_verdict *verdict)
+{
+    const struct {
+        struct rule_pattern pattern;
+        enum rule_verdict verdict;
+    } conditions[] = {
+        {{.query = p->query}, RULE_QUERY_FAILS},
+        {{.host = p->host, .host_kind = p->host_kind}, RULE_HOST_FAILS},
+        {{.path = p->path}, RULE_PATH_FAILS},
+    };
+    *verdict = taker ? RULE_TAKES : RULE_TOO_LATE;
+    for (size_t i = 0; i < ARRAY_SIZE(conditions); i++) {
+        int r = holds(&conditions[i].pattern, t);
+        if (r < 0)
+            return r;
+        if (!r) {
+            *verdict = conditions[i].verdict;
+            return 0;
+        }
+    }
+    return 0;
+}
+
+int rule_set_explain(const struct rule_set *s, const struct rule_request *request,
+                     enum rule_verdict *verdicts)
+{
+    struct target t;
+    uint8_t folded[RULE_HOST_MAX];
+    split(&t, request, folded);
+
+    int taker = rule_index_find(s->index, &t);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < s->count; i++)
+        r = judge(&s->patterns[i], &t, (int)i == taker, &verdicts[i]);
+    return r;
+}
+
+size_t rule_set_count(const struct rule_set *s)
+{
+    return s->count;
+}
+
+void rule_set_describe(const struct rule_set *s, size_t rule, struct text *t)
+{
+    rule_pattern_describe(&s->patterns[rule], t);
 }

@@ -20,6 +20,7 @@
 
 #include "base/bytes.h"
 #include "base/macros.h"
+#include "base/text.h"
 #include "core/service_name.h"
 
 /*
@@ -74,3 +75,27 @@ enum { RULE_NONE = -1 };
  */
 int rule_set_match(const struct rule_set *s, const struct rule_request *request,
                    struct service_name *name);
+
+/* What becomes of a rule when a request comes. */
+enum rule_verdict {
+    RULE_TAKES,
+    RULE_TOO_LATE, /* all its conditions hold, but a rule before it takes the request */
+    RULE_QUERY_FAILS,
+    RULE_HOST_FAILS,
+    RULE_PATH_FAILS,
+};
+
+/**
+ * Fill @verdicts, one for each rule, with why rule_set_match() returns what it
+ * does. Of several conditions that fail the first is named, in the order above.
+ *
+ * Each rule is compiled anew: this is for people, not for packets. Returns
+ * -ENOMEM.
+ */
+int rule_set_explain(const struct rule_set *s, const struct rule_request *request,
+                     enum rule_verdict *verdicts);
+
+size_t rule_set_count(const struct rule_set *s);
+
+/* Add rule number @rule to @t as the config writes it: { query = "s"; } */
+void rule_set_describe(const struct rule_set *s, size_t rule, struct text *t);

@@ -304,3 +304,29 @@ bool rule_pattern_covers(const struct rule_pattern *wide, const struct rule_patt
 {
     return query_covers(wide, narrow) && path_covers(wide, narrow) && host_covers(wide, narrow);
 }
+
+static void add_setting(struct text *t, const char *key, const char *front, struct bytes value)
+{
+    text_printf(t, " %s = \"%s", key, front);
+    text_add_printable(t, value);
+    text_add_string(t, "\";");
+}
+
+void rule_pattern_describe(const struct rule_pattern *p, struct text *t)
+{
+    static const char *const host_front[RULE_HOST_KINDS] = {
+        [RULE_HOST_EXACT] = "",
+        [RULE_HOST_BELOW] = "*.",
+        [RULE_HOST_LABEL] = PLACEHOLDER ".",
+    };
+    text_add_char(t, '{');
+    if (p->query.data)
+        add_setting(t, "query", "", p->query);
+    if (p->host_kind != RULE_HOST_ANY)
+        add_setting(t, "host", host_front[p->host_kind], p->host);
+    if (p->path.data)
+        add_setting(t, "path", "", p->path.size ? p->path : BYTES("/"));
+    if (p->source == RULE_SOURCE_FIXED)
+        add_setting(t, "service", "", bytes_from_string(p->service.text));
+    text_add_string(t, " }");
+}

@@ -53,3 +53,6 @@ bool rule_pattern_is_placeholder(struct bytes segment);
 
 /* Whether @wide takes every request that @narrow takes. */
 bool rule_pattern_covers(const struct rule_pattern *wide, const struct rule_pattern *narrow);
+
+/* Add @p to @t as the config writes it. */
+void rule_pattern_describe(const struct rule_pattern *p, struct text *t);

@@ -331,6 +331,48 @@ static void gauges_of_several_add_up(void **state)
     assert_int_equal(ledger_interface_imbalance(ledger_interface(l, 0)), -207);
 }
 
+static void totals_of_an_earlier_run_are_taken_in(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_ledger(1);
+    const struct service_name name = {"yo"}, more = {"more"};
+    const struct service_counts c = {.direction = {{.bytes = 100}}};
+    ledger_restore_service(l, &name, &c);
+    ledger_restore_service(l, &name, &c);
+    ledger_restore_service(l, &more, &c); /* past the cap */
+    assert_int_equal(bytes_in(l, LEDGER_TOTAL, "yo"), 200);
+    assert_int_equal(bytes_in(l, LEDGER_TOTAL, SERVICE_OTHER), 100);
+    assert_int_equal(ledger_services(l, LEDGER_INTERVAL).count, 0);
+    add(l, "yo", 5);
+    assert_int_equal(bytes_in(l, LEDGER_TOTAL, "yo"), 205);
+    assert_int_equal(bytes_in(l, LEDGER_INTERVAL, "yo"), 5);
+}
+
+static void interfaces_of_earlier_runs_are_bounded(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_ledger(1);
+    const struct interface_counts c = {.tcp_bytes = 10, .not_http_bytes = 4};
+    for (unsigned i = 0; i < 1000; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "veth%u", i);
+        ledger_restore_interface(l, name, &c, 6);
+    }
+    ledger_restore_interface(l, "eth0", &c, 6);
+    assert_int_equal(ledger_interface_count(l), LEDGER_INTERFACES_MAX + 1);
+    uint64_t tcp_bytes = 0, service_bytes = 0;
+    for (size_t i = 0; i < ledger_interface_count(l); i++) {
+        const struct ledger_interface *at = ledger_interface(l, i);
+        tcp_bytes += at->period[LEDGER_TOTAL].counts.tcp_bytes;
+        service_bytes += at->period[LEDGER_TOTAL].service_bytes;
+        assert_int_equal(ledger_interface_imbalance(at), 0);
+        assert_int_equal(at->period[LEDGER_INTERVAL].counts.tcp_bytes, 0);
+    }
+    assert_int_equal(tcp_bytes, 10010);
+    assert_int_equal(service_bytes, 6006);
+    assert_string_equal(ledger_interface(l, LEDGER_INTERFACES_MAX)->name, INTERFACE_OTHER);
+}
+
 static void imbalance_has_the_sign_of_what_is_missing(void **state)
 {
     (void)state;
@@ -471,6 +513,8 @@ int main(void)
         cmocka_unit_test(names_of_the_agent_keep_their_place_past_the_cap),
         cmocka_unit_test(gauges_are_the_sum_of_their_changes),
         cmocka_unit_test(interface_that_several_report_of_is_one),
+        cmocka_unit_test(totals_of_an_earlier_run_are_taken_in),
+        cmocka_unit_test(interfaces_of_earlier_runs_are_bounded),
         cmocka_unit_test(interfaces_are_those_that_were_reported_of),
         cmocka_unit_test(interfaces_past_the_cap_keep_their_counts_together),
         cmocka_unit_test(gauges_of_several_add_up),

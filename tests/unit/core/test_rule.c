@@ -13,7 +13,7 @@
 #include "core/percent.h"
 #include "support/guard.h"
 
-enum { GUARD_SIZE = 1 << 20 };
+enum { GUARD_SIZE = 1 << 20, RANDOM_RULES_MAX = 12 };
 
 static struct guard target_guard, host_guard;
 
@@ -709,6 +709,36 @@ static void assert_like_the_shadow(const struct rule_set *set, const struct rule
     assert_string_equal(name.text, expected.text);
 }
 
+static enum rule_verdict shadow_verdict(const struct rule_options *r, const struct parts *p,
+                                        bool taken)
+{
+    char value[64];
+    if (r->query && !shadow_query(p, r->query))
+        return RULE_QUERY_FAILS;
+    if (r->host && !shadow_host(r->host, p->host, value))
+        return RULE_HOST_FAILS;
+    if (r->path && !shadow_path(r->path, p->path, value))
+        return RULE_PATH_FAILS;
+    return taken ? RULE_TOO_LATE : RULE_TAKES;
+}
+
+/* What is said of each rule is what the shadow says, and the one that takes @p matches it. */
+static void assert_explained(const struct rule_set *set, const struct rule_options *rules,
+                             const struct parts *p)
+{
+    enum rule_verdict verdicts[RANDOM_RULES_MAX];
+    struct rule_request request = {bytes_from_string(p->target), bytes_from_string(p->header)};
+    assert_int_equal(rule_set_explain(set, &request, verdicts), 0);
+    int taker = RULE_NONE;
+    for (size_t i = 0; i < rule_set_count(set); i++) {
+        assert_int_equal(verdicts[i], shadow_verdict(&rules[i], p, taker != RULE_NONE));
+        if (verdicts[i] == RULE_TAKES)
+            taker = (int)i;
+    }
+    struct service_name name;
+    assert_int_equal(taker, rule_set_match(set, &request, &name));
+}
+
 /* @rules's last was rejected: if as one that never matches, the shadow must agree. */
 static void assert_rightly_rejected(const struct rule_options *rules, size_t count,
                                     const struct rule_error *error)
@@ -721,7 +751,28 @@ static void assert_rightly_rejected(const struct rule_options *rules, size_t cou
     assert_int_not_equal(shadow_match(rules, count, &witness, value), count - 1);
 }
 
-static void random_rules_match_as_the_shadow_does(void **state)
+static void assert_described(struct rule_options rule, const char *expected)
+{
+    AUTO(rule_set_free) struct rule_set *set = compiled(&rule, 1);
+    AUTO(text_deinit) struct text t = {0};
+    rule_set_describe(set, 0, &t);
+    assert_string_equal(t.data, expected);
+}
+
+static void rules_are_described_as_the_config_writes_them(void **state)
+{
+    (void)state;
+    assert_described((struct rule_options){.query = "s"}, "{ query = \"s\"; }");
+    assert_described((struct rule_options){.service = "rest"}, "{ service = \"rest\"; }");
+    assert_described((struct rule_options){.path = "/", .service = "a"},
+                     "{ path = \"/\"; service = \"a\"; }");
+    assert_described((struct rule_options){.path = "/t/{service}/", .host = "*.A.b."},
+                     "{ host = \"*.a.b\"; path = \"/t/{service}\"; }");
+    assert_described((struct rule_options){.host = "{service}.a", .query = NULL},
+                     "{ host = \"{service}.a\"; }");
+}
+
+static void random_rules_match_and_explain_as_the_shadow_does(void **state)
 {
     (void)state;
     unsigned seed = (unsigned)time(NULL);
@@ -730,7 +781,7 @@ static void random_rules_match_as_the_shadow_does(void **state)
     size_t accepted = 0, matched = 0;
 
     for (int round = 0; round < 2000; round++) {
-        struct rule_options rules[12];
+        struct rule_options rules[RANDOM_RULES_MAX];
         size_t count = 0;
         for (int tries = 0; tries < 30 && count < ARRAY_SIZE(rules); tries++) {
             AUTO(rule_set_free) struct rule_set *set = NULL;
@@ -751,6 +802,7 @@ static void random_rules_match_as_the_shadow_does(void **state)
             char value[64];
             struct parts p = random_parts();
             assert_like_the_shadow(set, rules, count, &p);
+            assert_explained(set, rules, &p);
             matched += shadow_match(rules, count, &p, value) != RULE_NONE;
         }
         accepted += count;
@@ -834,7 +886,8 @@ int main(void)
         cmocka_unit_test(rules_that_never_match_are_errors),
         cmocka_unit_test(rules_that_may_match_are_not_errors),
         cmocka_unit_test(too_many_rules_are_an_error),
-        cmocka_unit_test(random_rules_match_as_the_shadow_does),
+        cmocka_unit_test(rules_are_described_as_the_config_writes_them),
+        cmocka_unit_test(random_rules_match_and_explain_as_the_shadow_does),
 #ifndef __SANITIZE_ADDRESS__
         cmocka_unit_test(hostile_requests_cost_linear_time),
 #endif
