@@ -46,6 +46,7 @@ struct console_moment {
     uint64_t time_ns;     /* since the epoch */
     uint64_t interval_ns; /* since the last interval ended, or the start */
     uint64_t elapsed_ns;  /* since the start */
+    uint64_t since_ns;    /* when the totals began, since the epoch; 0: with the start */
 };
 
 /* Rendering: each adds to @t; check text_failed() at the end. */
@@ -55,6 +56,19 @@ void console_json_interval(struct text *t, struct ledger *l, const struct consol
 
 /* The line of JSON with the totals. */
 void console_json_final(struct text *t, struct ledger *l, const struct console_moment *now);
+
+/*
+ * Members of an object of JSON, each with a comma behind it, which
+ * console_json_end() makes the end of the line.
+ */
+void console_json_moment(struct text *t, const struct console_moment *now);
+
+/*
+ * The totals, of the @services_max services with most bytes; the sum of the
+ * others, if there are, is "services_left_out".
+ */
+void console_json_totals(struct text *t, struct ledger *l, size_t services_max);
+void console_json_end(struct text *t);
 
 /* The two lines of a message. */
 void console_event(struct text *t, const struct message_seen *m);

@@ -90,30 +90,50 @@ static void add_replies(struct text *t, const uint64_t replies[static STATUS_CLA
     end_member(t, '}');
 }
 
-static void add_service(struct text *t, const struct service_name *name,
-                        const struct service_counts *c)
+static void add_counts(struct text *t, const struct service_counts *c)
 {
-    text_add_char(t, '{');
-    add_string(t, "name", name->text);
     add_direction(t, "in", &c->direction[DIRECTION_IN]);
     add_direction(t, "out", &c->direction[DIRECTION_OUT]);
     add_number(t, "requests", c->requests);
     add_replies(t, c->replies);
     add_number(t, "unanswered", c->unanswered);
+}
+
+static void add_service(struct text *t, const struct ledger_service *s, enum ledger_period period)
+{
+    text_add_char(t, '{');
+    add_string(t, "name", s->name.text);
+    add_counts(t, &s->counts[period]);
     end_member(t, '}');
 }
 
-static void add_services(struct text *t, struct ledger *l, enum ledger_period period)
+static void add_left_out(struct text *t, const struct ledger_services *s, size_t from,
+                         enum ledger_period period)
 {
-    struct ledger_services s = ledger_services(l, period);
-    begin(t, "services", '[');
-    for (size_t i = 0; i < s.count; i++)
-        add_service(t, &s.services[i]->name, &s.services[i]->counts[period]);
-    end_member(t, ']');
+    struct service_counts sum = {0};
+    for (size_t i = from; i < s->count; i++)
+        service_counts_add(&sum, &s->services[i]->counts[period]);
+    begin(t, "services_left_out", '{');
+    add_number(t, "count", s->count - from);
+    add_counts(t, &sum);
+    end_member(t, '}');
 }
 
+static void add_services(struct text *t, struct ledger *l, enum ledger_period period, size_t max)
+{
+    struct ledger_services s = ledger_services(l, period);
+    size_t shown = MIN(s.count, max);
+    begin(t, "services", '[');
+    for (size_t i = 0; i < shown; i++)
+        add_service(t, s.services[i], period);
+    end_member(t, ']');
+    if (shown < s.count)
+        add_left_out(t, &s, shown, period);
+}
+
+/* @now: with what is as it is, not as it grew. */
 static void add_interface(struct text *t, const struct ledger_interface *i,
-                          enum ledger_period period)
+                          enum ledger_period period, bool now)
 {
     const struct interface_counts *c = &i->period[period].counts;
 #define ADD_MEMBER(name) add_number(t, #name, c->name);
@@ -121,25 +141,26 @@ static void add_interface(struct text *t, const struct ledger_interface *i,
     add_string(t, "name", i->name);
     BALANCE_COUNTS(ADD_MEMBER)
     add_number(t, "service_bytes", i->period[period].service_bytes);
-    if (period == LEDGER_INTERVAL)
+    if (now)
         add_number(t, "pending_bytes", i->gauges.pending_bytes);
     ENGINE_COUNTS(ADD_MEMBER)
     end_member(t, '}');
 #undef ADD_MEMBER
 }
 
-static void add_interfaces(struct text *t, const struct ledger *l, enum ledger_period period)
+static void add_interfaces(struct text *t, const struct ledger *l, enum ledger_period period,
+                           bool now)
 {
     begin(t, "interfaces", '[');
     for (size_t n = 0; n < ledger_interface_count(l); n++) {
         const struct ledger_interface *i = ledger_interface(l, n);
         if (i->period[period].reported)
-            add_interface(t, i, period);
+            add_interface(t, i, period, now);
     }
     end_member(t, ']');
 }
 
-static void end_line(struct text *t)
+void console_json_end(struct text *t)
 {
     end(t, '}');
     text_add_char(t, '\n');
@@ -150,18 +171,33 @@ void console_json_interval(struct text *t, struct ledger *l, const struct consol
     text_add_char(t, '{');
     add_seconds(t, "time", now->time_ns);
     add_seconds(t, "seconds", now->interval_ns);
-    add_services(t, l, LEDGER_INTERVAL);
-    add_interfaces(t, l, LEDGER_INTERVAL);
-    end_line(t);
+    add_services(t, l, LEDGER_INTERVAL, SIZE_MAX);
+    add_interfaces(t, l, LEDGER_INTERVAL, true);
+    console_json_end(t);
 }
 
 void console_json_final(struct text *t, struct ledger *l, const struct console_moment *now)
 {
     text_add_string(t, "{\"final\":true,");
+    if (now->since_ns)
+        add_seconds(t, "since", now->since_ns);
     add_seconds(t, "seconds", now->elapsed_ns);
-    add_services(t, l, LEDGER_TOTAL);
-    add_interfaces(t, l, LEDGER_TOTAL);
-    end_line(t);
+    add_services(t, l, LEDGER_TOTAL, SIZE_MAX);
+    add_interfaces(t, l, LEDGER_TOTAL, false);
+    console_json_end(t);
+}
+
+void console_json_moment(struct text *t, const struct console_moment *now)
+{
+    add_seconds(t, "time", now->time_ns);
+    add_seconds(t, "since", now->since_ns ? now->since_ns : now->time_ns - now->elapsed_ns);
+    add_seconds(t, "seconds", now->elapsed_ns);
+}
+
+void console_json_totals(struct text *t, struct ledger *l, size_t services_max)
+{
+    add_services(t, l, LEDGER_TOTAL, services_max);
+    add_interfaces(t, l, LEDGER_TOTAL, true);
 }
 
 /* "192.0.2.1:80", "[2001:db8::1]:80" */
@@ -215,5 +251,5 @@ void console_transaction(struct text *t, const struct transaction_seen *x, const
         add_null(t, "ttfb");
     add_transaction_direction(t, "in", x, DIRECTION_IN);
     add_transaction_direction(t, "out", x, DIRECTION_OUT);
-    end_line(t);
+    console_json_end(t);
 }

@@ -50,7 +50,7 @@ struct statsd {
     struct due_walk walk;
     struct datagram datagram;
     struct statsd_counts counts;
-    bool failing; /* as the log was told */
+    int failure; /* as the log was told; 0: none */
 
     statsd_finished_fn *finished; /* NULL: nobody waits */
     void *finished_context;
@@ -253,18 +253,18 @@ static void end(struct statsd *s)
 static void fail(struct statsd *s, int error)
 {
     s->counts.refused++;
-    if (!s->failing)
+    if (!s->failure)
         log_warning("statsd %s: %s: what is due is kept", s->name, uv_strerror(error));
-    s->failing = true;
+    s->failure = error;
     s->left_bytes = due_bytes(s->due);
     end(s);
 }
 
 static void succeed(struct statsd *s)
 {
-    if (s->failing)
+    if (s->failure)
         log_info("statsd %s: sent again, with what was due", s->name);
-    s->failing = false;
+    s->failure = 0;
     s->refused = false;
     if (s->once_more) {
         s->once_more = false;
@@ -298,7 +298,7 @@ static void knock(struct statsd *s)
     if (error < 0 && !datagram_socket_is_full(error))
         knock_again(s, error);
     else
-        go_on(s, STATE_LISTEN, s->refused || s->failing ? PAUSE_REFUSED_MS : PAUSE_MS);
+        go_on(s, STATE_LISTEN, s->refused || s->failure ? PAUSE_REFUSED_MS : PAUSE_MS);
 }
 
 static void listen_for_error(struct statsd *s)
@@ -432,6 +432,11 @@ const struct statsd_counts *statsd_counts(const struct statsd *s)
 uint64_t statsd_due_bytes(const struct statsd *s)
 {
     return due_bytes(s->due);
+}
+
+int statsd_failure(const struct statsd *s)
+{
+    return s->failure;
 }
 
 uint64_t statsd_left_bytes(const struct statsd *s)

@@ -117,5 +117,8 @@ const struct statsd_counts *statsd_counts(const struct statsd *s);
 /* IP bytes of services that no accepted datagram has told. */
 uint64_t statsd_due_bytes(const struct statsd *s);
 
+/* Why nothing could be sent when it was last tried: -errno as libuv has it, 0 if it could. */
+int statsd_failure(const struct statsd *s);
+
 /* Those of them that the last flush could not send, or has not yet. */
 uint64_t statsd_left_bytes(const struct statsd *s);

@@ -55,6 +55,7 @@ struct syslog_sink {
     bool sending;
     struct in_flight in_flight;
     uint32_t sequence; /* of the next message */
+    bool failing;      /* the last messages that were tried were not all accepted */
     struct syslog_sink_counts counts;
     unsigned long dropped; /* lines of the log, that it was not told of yet */
 };
@@ -316,6 +317,7 @@ static void on_sent(void *context, size_t accepted)
     if (s->successor)
         succeed(s);
     s->counts.refused += refused;
+    s->failing = refused > 0;
     if (refused)
         s->walking = false;
     else
@@ -530,6 +532,11 @@ const struct syslog_sink_counts *syslog_sink_counts(struct syslog_sink *s)
 uint64_t syslog_sink_due_bytes(const struct syslog_sink *s)
 {
     return due_bytes(s->due);
+}
+
+bool syslog_sink_is_failing(const struct syslog_sink *s)
+{
+    return s->failing;
 }
 
 uint64_t syslog_sink_left_bytes(const struct syslog_sink *s)

@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -100,6 +101,9 @@ const struct syslog_sink_counts *syslog_sink_counts(struct syslog_sink *s);
 
 /* IP bytes of services that no accepted message has told. */
 uint64_t syslog_sink_due_bytes(const struct syslog_sink *s);
+
+/* Whether messages could not be sent when it was last tried. */
+bool syslog_sink_is_failing(const struct syslog_sink *s);
 
 /* Those of them that the last flush could not send, or has not yet. */
 uint64_t syslog_sink_left_bytes(const struct syslog_sink *s);

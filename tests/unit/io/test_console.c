@@ -99,6 +99,52 @@ static void final_line_has_the_totals(void **state)
                    "\"untracked_bytes\":0,\"service_bytes\":1022," ENGINE_JSON "}]}\n");
 }
 
+static void final_line_says_since_when_it_counts(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_docker0();
+    struct console_moment later = now;
+    later.since_ns = 1600000000250000000;
+    AUTO(text_deinit) struct text t = {0};
+    console_json_final(&t, l, &later);
+    assert_non_null(strstr(t.data, "{\"final\":true,\"since\":1600000000.250000,\"seconds\":"));
+}
+
+static void totals_have_as_many_services_and_the_sum_of_the_rest(void **state)
+{
+    (void)state;
+    AUTO(ledger_free) struct ledger *l = make_docker0();
+    add_service(l, "yo", &yo);
+    add_service(l, "also", &yo);
+    ledger_end_interval(l);
+    AUTO(text_deinit) struct text all = {0};
+    console_json_totals(&all, l, 2);
+    assert_null(strstr(all.data, "left_out"));
+    assert_non_null(strstr(all.data, YO_JSON "],\"interfaces\":[{\"name\":\"docker0\","));
+    AUTO(text_deinit) struct text one = {0};
+    console_json_totals(&one, l, 1);
+    assert_null(strstr(one.data, "\"yo\""));
+    assert_non_null(
+        strstr(one.data, "}],\"services_left_out\":{\"count\":1,\"in\":{\"bytes\":136,"));
+    assert_non_null(strstr(one.data, "\"service_bytes\":2044,\"pending_bytes\":0,"));
+    AUTO(text_deinit) struct text none = {0};
+    console_json_totals(&none, l, 0);
+    assert_non_null(strstr(none.data, "\"services\":[],\"services_left_out\":{\"count\":2,"
+                                      "\"in\":{\"bytes\":272,"));
+}
+
+static void moment_of_totals_says_when_they_began(void **state)
+{
+    (void)state;
+    AUTO(text_deinit) struct text t = {0};
+    struct console_moment m = {.time_ns = 5000000000, .elapsed_ns = 2000000000};
+    console_json_moment(&t, &m);
+    m.since_ns = 1000000000;
+    console_json_moment(&t, &m);
+    check_text(&t, "\"time\":5.000000,\"since\":3.000000,\"seconds\":2.000000,"
+                   "\"time\":5.000000,\"since\":1.000000,\"seconds\":2.000000,");
+}
+
 static void interval_line_has_what_moved_in_it(void **state)
 {
     (void)state;
@@ -725,6 +771,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(final_line_has_the_totals),
+        cmocka_unit_test(final_line_says_since_when_it_counts),
+        cmocka_unit_test(totals_have_as_many_services_and_the_sum_of_the_rest),
+        cmocka_unit_test(moment_of_totals_says_when_they_began),
         cmocka_unit_test(interval_line_has_what_moved_in_it),
         cmocka_unit_test(interval_without_change_is_a_line_too),
         cmocka_unit_test(services_are_separated_and_sorted),
