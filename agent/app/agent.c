@@ -17,6 +17,7 @@
 #include "app/intent.h"
 #include "app/interrupt.h"
 #include "app/outputs.h"
+#include "app/outside.h"
 #include "app/reload.h"
 #include "app/service_manager.h"
 #include "app/supervisor.h"
@@ -36,6 +37,8 @@ struct agent {
     struct ledger *ledger;
     struct outputs *outputs;
     struct supervisor *supervisor;
+    struct outside outside;
+    struct console_moment ended;
     size_t services_max; /* that ledger and outputs are made for */
     uint64_t folded;     /* requests past the cap on services, not said yet */
     uint64_t folded_said_ns;
@@ -53,6 +56,7 @@ static uint64_t time_ns(void)
 
 static void close_handles(struct agent *a)
 {
+    outside_stop(&a->outside);
     a->interfaces = interfaces_close(a->interfaces); /* its threads use the display */
     interrupt_release();
     a->outputs = outputs_close(a->outputs);
@@ -103,8 +107,8 @@ static void want_reports(void *context)
 /* All that the engines tell apart has a place; they forget nothing because they may have less. */
 static void fit_services(struct agent *a)
 {
-    size_t services_max =
-        interfaces_shares_max(a->interfaces) * interfaces_wish(a->interfaces)->engine.services_max;
+    size_t services_max = MAX(interfaces_shares_max(a->interfaces), (size_t)1) *
+                          interfaces_wish(a->interfaces)->engine.services_max;
     if (services_max <= a->services_max)
         return;
     a->services_max = services_max;
@@ -127,6 +131,8 @@ static void on_answered(void *context)
     supervisor_show(a->supervisor, a->ledger, interfaces_count(a->interfaces));
     display_interval(a->display, a->ledger);
     outputs_flush(a->outputs, time_ns());
+    struct console_moment now = display_moment(a->display);
+    outside_reports_in(&a->outside, &now);
     if (uv_hrtime() - a->folded_said_ns >= a->options->outputs->flush_ns)
         say_folded(a);
     log_settle();
@@ -167,6 +173,7 @@ static void on_outputs_finished(void *context)
 {
     struct agent *a = context;
     display_totals(a->display, a->ledger);
+    a->ended = display_moment(a->display);
     close_handles(a);
 }
 
@@ -270,6 +277,58 @@ static int open_parts(struct agent *a)
     return error;
 }
 
+static struct console_moment on_moment_wanted(void *context)
+{
+    const struct agent *a = context;
+    return display_moment(a->display);
+}
+
+static const struct rule_set *on_rules_wanted(void *context)
+{
+    const struct agent *a = context;
+    return interfaces_wish(a->interfaces)->engine.rules;
+}
+
+static void on_judge(void *context, struct problems *p)
+{
+    const struct agent *a = context;
+    interfaces_judge(a->interfaces, p);
+}
+
+static void on_reload_wanted(void *context, reload_done_fn *done, void *asker)
+{
+    const struct agent *a = context;
+    reload_begin(a->reload, done, asker);
+}
+
+static void on_reload_forgotten(void *context, const void *asker)
+{
+    const struct agent *a = context;
+    reload_forget(a->reload, asker);
+}
+
+static bool open_outside(struct agent *a)
+{
+    fit_services(a); /* the totals of before want room */
+    bool open = outside_open(&a->outside, &a->loop,
+                             &(struct outside_options){
+                                 .control = a->options->control,
+                                 .state = a->options->state,
+                                 .agent = {.context = a,
+                                           .want_reports = want_reports,
+                                           .moment = on_moment_wanted,
+                                           .rules = on_rules_wanted,
+                                           .judge = on_judge,
+                                           .reload = on_reload_wanted,
+                                           .forget_reload = on_reload_forgotten},
+                                 .ledger = a->ledger,
+                                 .outputs = a->outputs,
+                             });
+    uint64_t since_ns = outside_since_ns(&a->outside);
+    display_set_since(a->display, since_ns ? since_ns : time_ns());
+    return open;
+}
+
 static int start_interfaces(struct agent *a, struct intent *intent)
 {
     struct interfaces_wish wish = intent->agent.wish;
@@ -286,8 +345,10 @@ static bool begin(struct agent *a, struct intent *intent)
         error = open_outputs(a);
     if (error == 0)
         error = display_start(a->display);
+    if (error == 0 && !open_outside(a))
+        return false;
     if (error == 0)
-        error = open_reload(a, intent);
+        error = open_reload(a, intent); /* which takes the intent over: nothing may fail after it */
     if (error < 0) {
         log_error("can't start: %s", strerror(-error));
         return false;
@@ -315,6 +376,9 @@ int agent_run(struct intent *intent)
     }
     uv_run(&a.loop, UV_RUN_DEFAULT);
     uv_loop_close(&a.loop);
+    if (a.ended.time_ns)
+        outside_finish(&a.outside, &a.ended);
+    outside_deinit(&a.outside);
     ledger_free(a.ledger);
     log_finish();
     return a.status;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "app/interfaces.h"
+#include "app/settings_control.h"
 #include "app/settings_outputs.h"
 #include "io/console.h"
 
@@ -18,6 +19,8 @@ struct agent_options {
     enum console_form form;
     uint64_t interval_ns;
     const struct settings_outputs *outputs; /* borrowed */
+    const struct settings_control *control; /* borrowed */
+    const char *state;                      /* the folder where totals outlive it, or NULL */
 };
 
 struct intent;

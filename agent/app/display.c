@@ -16,6 +16,7 @@ struct display {
     uv_timer_t ticks;
     unsigned open_handles;
     uint64_t started_ns; /* uv_hrtime() */
+    uint64_t since_ns;   /* of the totals, since the epoch; 0: the start */
     uint64_t shown_ns;
     bool interval_over;
     bool failed;
@@ -30,7 +31,12 @@ static void check(struct display *d, int error)
     d->options.failed(d->options.context);
 }
 
-static struct console_moment moment(const struct display *d)
+void display_set_since(struct display *d, uint64_t since_ns)
+{
+    d->since_ns = since_ns;
+}
+
+struct console_moment display_moment(const struct display *d)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -39,6 +45,7 @@ static struct console_moment moment(const struct display *d)
         .time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
         .interval_ns = clock_ns - d->shown_ns,
         .elapsed_ns = clock_ns - d->started_ns,
+        .since_ns = d->since_ns,
     };
 }
 
@@ -133,7 +140,7 @@ void display_interval(struct display *d, struct ledger *l)
 {
     if (!d->interval_over || d->failed)
         return;
-    struct console_moment now = moment(d);
+    struct console_moment now = display_moment(d);
     check(d, console_interval(&d->console, l, &now));
     ledger_end_interval(l);
     d->shown_ns = d->started_ns + now.elapsed_ns;
@@ -148,7 +155,7 @@ void display_release(struct display *d)
 void display_totals(struct display *d, struct ledger *l)
 {
     show_lines(d);
-    struct console_moment now = moment(d);
+    struct console_moment now = display_moment(d);
     if (!d->failed)
         check(d, console_finish(&d->console, l, &now));
 }

@@ -35,6 +35,11 @@ int display_new(struct display **out, uv_loop_t *loop, const struct display_opti
 struct display *display_close(struct display *d);
 AUTO_DEFINE(struct display, display_close)
 
+/* The totals began at @since_ns since the epoch, before this process. */
+void display_set_since(struct display *d, uint64_t since_ns);
+
+struct console_moment display_moment(const struct display *d);
+
 /* Begin to show intervals. */
 int display_start(struct display *d);
 

@@ -56,15 +56,20 @@ static void say_fixed(struct text *said, const char *name, bool changed)
         text_printf(said, "%s: needs a restart, and stays as it was\n", name);
 }
 
-/* What only a restart can change. */
-static void keep_fixed(struct settings *s, const struct settings *running, struct text *said)
+/* What only a restart can change. Returns -ENOMEM. */
+static int keep_fixed(struct settings *s, const struct settings *running, struct text *said)
 {
+    say_fixed(said, "control", !settings_control_equal(&s->control, &running->control));
+    say_fixed(said, "state", !settings_state_equal(&s->state, &running->state));
+
     say_fixed(said, "ring", s->ring_bytes != running->ring_bytes);
     say_fixed(said, "offload", s->offload != running->offload);
     say_fixed(said, "workers", s->workers < running->workers);
     s->ring_bytes = running->ring_bytes;
     s->offload = running->offload;
     s->workers = MAX(s->workers, running->workers);
+    int error = settings_control_copy(&s->control, &running->control);
+    return error < 0 ? error : settings_state_copy(&s->state, &running->state);
 }
 
 static int load(struct intent *i, const struct intent *running, struct text *said)
@@ -91,6 +96,8 @@ static int set_agent(struct intent *i, const struct intent *running)
     a->form = running ? running->agent.form : intent_form(i->command_line, s);
     a->interval_ns = choose_interval_ns(i->command_line, a->form);
     a->outputs = &s->outputs;
+    a->control = &s->control;
+    a->state = s->state.folder;
     a->wish.ring_bytes = s->ring_bytes;
     a->wish.offload = s->offload && a->form != CONSOLE_EVENTS && a->form != CONSOLE_TRANSACTIONS;
     a->wish.workers = s->workers;
@@ -117,8 +124,9 @@ int intent_new(struct intent **out, const struct options *o, const struct intent
     int error = load(i, running, said);
     if (error == 0)
         error = check_tcp(i, running, said);
-    if (error == 0 && running)
-        keep_fixed(i->settings, running->settings, said);
+    if (error == 0)
+        error = running ? keep_fixed(i->settings, running->settings, said)
+                        : settings_state_choose(&i->settings->state);
     if (error == 0 && (error = set_agent(i, running)) < 0)
         text_clear(said);
     if (error < 0 && !said->size)

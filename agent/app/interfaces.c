@@ -407,6 +407,25 @@ void interfaces_want(struct interfaces *i, const struct interfaces_wish *wish)
     say_missing(i);
 }
 
+void interfaces_judge(const struct interfaces *i, struct problems *p)
+{
+    const char *name;
+    for (size_t n = 0; (name = watch_list_name(i->wish.list, n)); n++) {
+        struct netif netif;
+        if (netif_find(&netif, name) < 0)
+            problems_add(p, "%s is gone, or was never there", name);
+        else if (!netif.up)
+            problems_add(p, "%s is down", name);
+    }
+    for (size_t n = 0; n < i->failures.count; n++) {
+        AUTO(text_deinit) struct text reason = {0};
+        watch_describe_error(&reason, i->failures.at[n].name, i->failures.at[n].error);
+        problems_add(p, "%s", words(&reason));
+    }
+    if (watch_set_is_idle(&i->watched))
+        problems_add(p, "no interface is watched");
+}
+
 size_t interfaces_shares_max(const struct interfaces *i)
 {
     return i->watched.shares_max;

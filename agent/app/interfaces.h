@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "app/problems.h"
 #include "app/reporter.h"
 #include "app/watch_list.h"
 #include "base/macros.h"
@@ -78,6 +79,9 @@ void interfaces_want(struct interfaces *i, const struct interfaces_wish *wish);
 
 /* How many are watched. */
 size_t interfaces_count(const struct interfaces *i);
+
+/* Add what is wanted and not watched. */
+void interfaces_judge(const struct interfaces *i, struct problems *p);
 
 /* The most engines that there have been at a time. */
 size_t interfaces_shares_max(const struct interfaces *i);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/agent.h"
+#include "app/command.h"
 #include "app/confinement.h"
 #include "app/intent.h"
 #include "app/options.h"
@@ -106,12 +107,27 @@ static int load_settings(struct settings **out, const char *path)
     return error;
 }
 
-static int test_or_replay(const struct options *o)
+/* Ask the agent that runs. */
+static int run_question(const struct options *o, const struct settings *s)
+{
+    if (!o->socket && !s->control.wanted) {
+        log_error("the config switches the control socket off");
+        return EXIT_FAILURE;
+    }
+    const char *path = o->socket ? o->socket : s->control.path;
+    return o->command == COMMAND_STATUS ? command_status(path, o->json) : command_reload(path);
+}
+
+static int run_with_settings(const struct options *o)
 {
     const char *path = intent_config_path(o);
     AUTO(settings_free) struct settings *s = NULL;
     if (load_settings(&s, path) < 0)
         return EXIT_FAILURE;
+    if (o->command == COMMAND_RULES)
+        return command_rules(s->rule_set, o->arguments[0], o->arguments[1], o->json);
+    if (o->command != COMMAND_NONE)
+        return run_question(o, s);
     if (!o->test)
         return run_replay(o, s);
     printf("%s: OK\n", path);
@@ -140,5 +156,6 @@ int main(int argc, char **argv)
     }
     if (o.verbose)
         log_set_level(LOG_LEVEL_DEBUG);
-    return o.test || o.read ? test_or_replay(&o) : run_agent(&o);
+    bool runs = !o.test && !o.read && o.command == COMMAND_NONE;
+    return runs ? run_agent(&o) : run_with_settings(&o);
 }

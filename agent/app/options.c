@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_PRINT = 0x100, OPTION_INTERVAL };
+#include "io/control_path.h"
+
+enum { OPTION_PRINT = 0x100, OPTION_INTERVAL, OPTION_SOCKET, OPTION_JSON };
 
 static const double INTERVAL_MIN_S = 0.1;
 static const double INTERVAL_MAX_S = 86400;
@@ -19,6 +21,8 @@ static const struct option LONG_OPTIONS[] = {
     {"test", no_argument, NULL, 't'},
     {"print", required_argument, NULL, OPTION_PRINT},
     {"interval", required_argument, NULL, OPTION_INTERVAL},
+    {"socket", required_argument, NULL, OPTION_SOCKET},
+    {"json", no_argument, NULL, OPTION_JSON},
     {"verbose", no_argument, NULL, 'v'},
     {"version", no_argument, NULL, 'V'},
     {"help", no_argument, NULL, 'h'},
@@ -29,6 +33,9 @@ static const char HELP[] =
     "usage: httpacct [-c FILE] [-i IF]... [-r FILE] [-t]\n"
     "                [--print table|json|events|transactions|none]\n"
     "                [--interval S] [-v] [-V] [-h]\n"
+    "       httpacct [-c FILE] [--socket PATH] status [--json]\n"
+    "       httpacct [-c FILE] [--socket PATH] reload\n"
+    "       httpacct [-c FILE] rules URL [HOST] [--json]\n"
     "\n"
     "Counts the bytes that each HTTP service receives and sends, from packets.\n"
     "\n"
@@ -56,7 +63,18 @@ static const char HELP[] =
     "  -h, --help          Print this.\n"
     "\n"
     "SIGINT or SIGTERM ends it, with the totals.\n"
-    "Exit status: 0 done, 1 failed, 2 the command line is wrong.\n";
+    "\n"
+    "  status              Ask the agent that runs how it fares: health, books, services,\n"
+    "                      destinations.\n"
+    "  reload              Let it read its config anew.\n"
+    "  rules URL [HOST]    Say which rule of the config takes a request for URL, a path or\n"
+    "                      http://HOST/PATH, and why the others don't.\n"
+    "      --json          status, rules: as an object on one line.\n"
+    "      --socket PATH   Ask at this socket. Default: the config's, or else\n"
+    "                      " CONTROL_PATH ".\n"
+    "\n"
+    "Exit status: 0 done, 1 failed (no agent answers), 2 the command line is wrong,\n"
+    "3 the agent is degraded (status).\n";
 
 const char *options_help(void)
 {
@@ -103,6 +121,71 @@ static bool add_interface(const char *name, struct options *o, struct options_er
     }
     o->interfaces[o->interface_count++] = name;
     return true;
+}
+
+static bool find_command(const char *word, struct options *o, int *min, int *max)
+{
+    static const struct {
+        const char *name;
+        enum command command;
+        int min, max;
+    } commands[] = {
+#define COMMAND_ENTRY(NAME, name, min, max) {(name), COMMAND_##NAME, (min), (max)},
+        COMMANDS(COMMAND_ENTRY)
+#undef COMMAND_ENTRY
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        if (strcmp(commands[i].name, word) != 0)
+            continue;
+        o->command = commands[i].command;
+        *min = commands[i].min;
+        *max = commands[i].max;
+        return true;
+    }
+    return false;
+}
+
+/* @words are what is left of the command line, @count of them. */
+static bool parse_command(char **words, int count, struct options *o, struct options_error *error)
+{
+    int min = 0, max = 0;
+    if (count == 0)
+        return true;
+    if (!find_command(words[0], o, &min, &max)) {
+        snprintf(error->message, sizeof(error->message), "unexpected '%s': see httpacct --help",
+                 words[0]);
+        return false;
+    }
+    if (count - 1 < min) {
+        snprintf(error->message, sizeof(error->message),
+                 "%s: missing argument: see httpacct --help", words[0]);
+        return false;
+    }
+    if (count - 1 > max) {
+        snprintf(error->message, sizeof(error->message), "%s: unexpected '%s': see httpacct --help",
+                 words[0], words[max + 1]);
+        return false;
+    }
+    for (int i = 1; i < count; i++)
+        o->arguments[i - 1] = words[i];
+    return true;
+}
+
+/* Options that have no meaning for what is asked are mistakes. */
+static const char *find_misfit(const struct options *o)
+{
+    bool asks = o->command != COMMAND_NONE;
+    bool json = o->command == COMMAND_STATUS || o->command == COMMAND_RULES;
+    bool socket = asks && o->command != COMMAND_RULES;
+    if (o->json && !json)
+        return "--json is for status and rules";
+    if (o->socket && !socket)
+        return "--socket is for status and reload";
+    if (asks && (o->read || o->interface_count || o->test || o->has_form || o->interval_ns))
+        return "-i, -r, -t, --print and --interval are not for commands";
+    if (o->read && o->interface_count > 1)
+        return "-r takes at most one -i";
+    return NULL;
 }
 
 static bool set_file(const char **file, char letter, const char *path, struct options_error *error)
@@ -156,6 +239,12 @@ enum options_outcome options_parse(struct options *o, int argc, char **argv,
         case OPTION_INTERVAL:
             good = parse_interval(optarg, o, error);
             break;
+        case OPTION_SOCKET:
+            o->socket = optarg;
+            break;
+        case OPTION_JSON:
+            o->json = true;
+            break;
         case 'v':
             o->verbose = true;
             break;
@@ -171,14 +260,10 @@ enum options_outcome options_parse(struct options *o, int argc, char **argv,
             return OPTIONS_WRONG;
     }
 
-    if (optind < argc) {
-        snprintf(error->message, sizeof(error->message), "unexpected '%s': see httpacct --help",
-                 argv[optind]);
+    if (!parse_command(argv + optind, argc - optind, o, error))
         return OPTIONS_WRONG;
-    }
-    if (o->read && o->interface_count > 1) {
-        snprintf(error->message, sizeof(error->message), "-r takes at most one -i");
-        return OPTIONS_WRONG;
-    }
-    return OPTIONS_RUN;
+    const char *misfit = find_misfit(o);
+    if (misfit)
+        snprintf(error->message, sizeof(error->message), "%s", misfit);
+    return misfit ? OPTIONS_WRONG : OPTIONS_RUN;
 }

@@ -14,6 +14,19 @@
 
 enum { OPTIONS_INTERFACES_MAX = 256 };
 
+/* X(NAME, name, arguments at least, at most) for each command: a word behind the options. */
+#define COMMANDS(X)                                                                                \
+    X(STATUS, "status", 0, 0)                                                                      \
+    X(RELOAD, "reload", 0, 0)                                                                      \
+    X(RULES, "rules", 1, 2) /* URL [HOST] */
+
+enum command {
+    COMMAND_NONE, /* watch interfaces, or read a file */
+#define COMMAND_MEMBER(NAME, name, min, max) COMMAND_##NAME,
+    COMMANDS(COMMAND_MEMBER)
+#undef COMMAND_MEMBER
+};
+
 struct options {
     const char *config; /* NULL: the default file, if there is one */
     const char *read;   /* capture file; NULL: watch interfaces */
@@ -24,6 +37,10 @@ struct options {
     bool has_form; /* else form is not filled */
     enum console_form form;
     uint64_t interval_ns; /* 0: not given */
+    enum command command;
+    const char *arguments[2]; /* of the command, NULL: not given */
+    const char *socket;       /* of the agent that is asked; NULL: the config's */
+    bool json;                /* status, rules: for programs */
 };
 
 struct options_error {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "app/destinations.h"
 #include "app/telemetry.h"
@@ -230,4 +231,56 @@ void outputs_finish(struct outputs *o, uint64_t time_ns, uint64_t patience_ms,
     }
     o->unfinished += leavers_await(&o->to.leavers, on_finished, o);
     on_finished(o);
+}
+
+size_t outputs_destination_count(const struct outputs *o)
+{
+    return o->to.statsd_count + (o->to.syslog != NULL);
+}
+
+static void show_statsd(const struct outputs *o, size_t number, struct outputs_destination *out)
+{
+    const struct statsd *s = o->to.statsd[number];
+    const struct statsd_counts *c = statsd_counts(s);
+    int failure = statsd_failure(s);
+    *out = (struct outputs_destination){
+        .kind = "statsd",
+        .failing = failure != 0,
+        .reason = failure ? uv_strerror(failure) : NULL,
+        .sent = c->datagrams,
+        .sent_bytes = c->bytes,
+        .refused = c->refused,
+        .late = c->flushes_late,
+        .due_bytes = statsd_due_bytes(s),
+    };
+    snprintf(out->name, sizeof(out->name), "%s", o->to.settings->statsd[number].address);
+}
+
+static void show_syslog(const struct outputs *o, struct outputs_destination *out)
+{
+    const struct syslog_sink_counts *c = syslog_sink_counts(o->to.syslog);
+    *out = (struct outputs_destination){
+        .kind = "syslog",
+        .failing = syslog_sink_is_failing(o->to.syslog),
+        .sent = c->messages,
+        .sent_bytes = c->bytes,
+        .refused = c->refused,
+        .late = c->flushes_late,
+        .due_bytes = syslog_sink_due_bytes(o->to.syslog),
+    };
+    const struct syslog_address *a = &o->to.settings->syslog.address;
+    if (a->local)
+        strcpy(out->name, "local");
+    else
+        snprintf(out->name, sizeof(out->name), "%s://%s:%s",
+                 a->endpoint.transport == ENDPOINT_TCP ? "tcp" : "udp", a->endpoint.host,
+                 a->endpoint.port);
+}
+
+void outputs_destination(const struct outputs *o, size_t number, struct outputs_destination *out)
+{
+    if (number < o->to.statsd_count)
+        show_statsd(o, number, out);
+    else
+        show_syslog(o, out);
 }

@@ -66,3 +66,19 @@ typedef void outputs_finished_fn(void *context);
  */
 void outputs_finish(struct outputs *o, uint64_t time_ns, uint64_t patience_ms,
                     outputs_finished_fn *finished);
+
+/* What is to be seen of a destination, since the start. */
+struct outputs_destination {
+    const char *kind;                                      /* "statsd" or "syslog" */
+    char name[ENDPOINT_HOST_MAX + ENDPOINT_PORT_MAX + 16]; /* as the config writes it */
+    bool failing;                                          /* it did not take what was last tried */
+    const char *reason;                                    /* why, or NULL: see the log */
+    uint64_t sent;                                         /* datagrams, or messages */
+    uint64_t sent_bytes;
+    uint64_t refused;
+    uint64_t late;      /* flushes that had not ended when the next was due */
+    uint64_t due_bytes; /* IP bytes of services that it is still owed */
+};
+
+size_t outputs_destination_count(const struct outputs *o);
+void outputs_destination(const struct outputs *o, size_t number, struct outputs_destination *out);

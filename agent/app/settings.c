@@ -193,6 +193,8 @@ static const struct key keys[] = {
     {"statsd", settings_outputs_read_statsd, offsetof(struct settings, outputs), .keys = NULL},
     {"flush", settings_outputs_read_flush, offsetof(struct settings, outputs), .keys = NULL},
     {"syslog", settings_outputs_read_syslog, offsetof(struct settings, outputs), .keys = NULL},
+    {"control", settings_control_read, offsetof(struct settings, control), .keys = NULL},
+    {"state", settings_state_read, offsetof(struct settings, state), .keys = NULL},
     {.name = NULL},
 };
 
@@ -208,6 +210,8 @@ int settings_default(struct settings **out)
     s->offload = true;
     s->workers = 1;
     settings_outputs_init(&s->outputs);
+    if (settings_control_init(&s->control) < 0)
+        return -ENOMEM;
     /* Where it all began: ?s=yo is for the service yo. */
     static const struct rule_options rule = {.query = "s"};
     struct rule_error error;
@@ -298,6 +302,8 @@ struct settings *settings_free(struct settings *s)
     free(s->rules);
     free(s->interfaces);
     settings_outputs_deinit(&s->outputs);
+    settings_control_deinit(&s->control);
+    settings_state_deinit(&s->state);
     rule_set_free(s->rule_set);
     free(s);
     return NULL;

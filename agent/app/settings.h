@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "app/settings_control.h"
 #include "app/settings_outputs.h"
 #include "base/macros.h"
 #include "base/text.h"
@@ -41,6 +42,8 @@ struct settings {
     bool offload;              /* let the kernel keep what need not be seen */
     uint32_t workers;          /* threads that the interfaces are spread over, at least */
     struct settings_outputs outputs;
+    struct settings_control control;
+    struct settings_state state;
 };
 
 /**

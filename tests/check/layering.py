@@ -19,6 +19,7 @@ LOWEST = {
     "<net/if": "io", "<netpacket/": "io", "<pcap": "io", "<poll.h": "io",
     "<sys/mman.h": "io", "<sys/socket.h": "io", "<sys/time.h": "io", "<systemd/": "io",
     "<unistd.h": "io", "<fcntl.h": "io", "<uv.h": "io", "<libconfig.h": "app", "<getopt.h": "app",
+    "<jansson": "app",
 }
 NOT_IN_CORE = ("base/log.h", "pthread.h", "syslog.h", "time.h")  # core is pure
 

@@ -199,6 +199,51 @@ static void interfaces_are_bounded(void **state)
     assert_wrong(words, "at most 256 times -i");
 }
 
+static void commands_stand_behind_options_or_before(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(""), OPTIONS_RUN);
+    assert_int_equal(options.command, COMMAND_NONE);
+    assert_int_equal(parse("-c a.conf status --json"), OPTIONS_RUN);
+    assert_int_equal(options.command, COMMAND_STATUS);
+    assert_true(options.json);
+    assert_null(options.arguments[0]);
+    assert_int_equal(parse("reload -v --socket /run/x.sock"), OPTIONS_RUN);
+    assert_int_equal(options.command, COMMAND_RELOAD);
+    assert_string_equal(options.socket, "/run/x.sock");
+    assert_int_equal(parse("rules /x?s=yo a.example"), OPTIONS_RUN);
+    assert_int_equal(options.command, COMMAND_RULES);
+    assert_string_equal(options.arguments[0], "/x?s=yo");
+    assert_string_equal(options.arguments[1], "a.example");
+    assert_int_equal(parse("rules /x"), OPTIONS_RUN);
+    assert_null(options.arguments[1]);
+}
+
+static void commands_take_what_they_need(void **state)
+{
+    (void)state;
+    assert_wrong("rules", "rules: missing argument: see httpacct --help");
+    assert_wrong("rules a b c", "rules: unexpected 'c': see httpacct --help");
+    assert_wrong("status status", "status: unexpected 'status': see httpacct --help");
+    assert_wrong("Status", "unexpected 'Status': see httpacct --help");
+    assert_wrong("--socket", "missing value after '--socket': see httpacct --help");
+}
+
+static void options_that_mean_nothing_to_a_command_are_wrong(void **state)
+{
+    (void)state;
+    static const char words[] = "-i, -r, -t, --print and --interval are not for commands";
+    assert_wrong("status -i lo", words);
+    assert_wrong("status -r x", words);
+    assert_wrong("-t rules /", words);
+    assert_wrong("--print json reload", words);
+    assert_wrong("--interval 1 status", words);
+    assert_wrong("--json", "--json is for status and rules");
+    assert_wrong("--json reload", "--json is for status and rules");
+    assert_wrong("--socket /x", "--socket is for status and reload");
+    assert_wrong("--socket /x rules /", "--socket is for status and reload");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +261,9 @@ int main(void)
         cmocka_unit_test(the_same_twice_is_wrong),
         cmocka_unit_test(a_file_was_recorded_on_one_interface),
         cmocka_unit_test(interfaces_are_bounded),
+        cmocka_unit_test(commands_stand_behind_options_or_before),
+        cmocka_unit_test(commands_take_what_they_need),
+        cmocka_unit_test(options_that_mean_nothing_to_a_command_are_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,12 +122,14 @@ static void the_installed_files_examples_load(void **state)
     assert_non_null(file);
     AUTO(text_deinit) struct text examples = {0};
     char line[256];
-    bool inside = false; /* from "#name = (" to "#);" */
+    bool inside = false; /* from "#name = (" to "#);", or one line */
     while (fgets(line, sizeof(line), file)) {
-        inside = inside || (line[0] == '#' && isalpha((unsigned char)line[1]));
+        bool begins = !inside && line[0] == '#' && isalpha((unsigned char)line[1]);
+        inside = inside || begins;
         if (inside)
             text_add_string(&examples, line + 1);
-        inside = inside && strcmp(line, "#);\n") != 0;
+        bool ends = begins && strstr(line, ";\n");
+        inside = inside && !ends && strcmp(line, "#);\n") != 0;
     }
     fclose(file);
     AUTO(settings_free) struct settings *s = loaded(examples.data);
@@ -135,6 +137,8 @@ static void the_installed_files_examples_load(void **state)
     assert_int_equal(s->rule_count, 7);
     assert_int_equal(s->outputs.statsd_count, 2);
     assert_true(s->outputs.syslog.wanted);
+    assert_string_equal(s->control.group, "adm");
+    assert_string_equal(s->state.folder, "/var/lib/httpacct");
 }
 
 static void all_keys_are_read(void **state)
@@ -346,6 +350,57 @@ static bool sends(struct metric_set set, const char *names)
         bytes_take(&rest, 1);
     }
     return set.bits == wanted.bits;
+}
+
+static void the_control_socket_has_a_place_and_a_group(void **state)
+{
+    (void)state;
+    AUTO(settings_free) struct settings *none = loaded("");
+    assert_true(none->control.wanted);
+    assert_false(none->control.chosen);
+    assert_string_equal(none->control.path, "/run/httpacct/control.sock");
+    assert_null(none->control.group);
+    AUTO(settings_free)
+    struct settings *both = loaded("control = { socket = \"/x/y\"; group = \"adm\"; };");
+    assert_true(both->control.chosen);
+    assert_string_equal(both->control.path, "/x/y");
+    assert_string_equal(both->control.group, "adm");
+    AUTO(settings_free) struct settings *off = loaded("control = false;");
+    assert_false(off->control.wanted);
+}
+
+static void wrong_control_is_an_error(void **state)
+{
+    (void)state;
+    assert_error("control = true;", "1: control must be a group { } or false, not true");
+    assert_error("control = \"/x\";", "1: control must be a group { } or false, not \"/x\"");
+    assert_error("control = { socket = \"x\"; };",
+                 "1: socket must be a path from the root, not \"x\"");
+    assert_error("control = { socket = 7; };", "1: socket must be a path from the root, not 7");
+    assert_error("control = { group = 7; };", "1: group must be a string, not 7");
+    assert_error("control = { port = 7; };", "1: unknown key: \"port\"");
+    char path[200], content[300], message[300];
+    memset(path, 'x', sizeof(path) - 1);
+    path[0] = '/';
+    path[sizeof(path) - 1] = '\0';
+    snprintf(content, sizeof(content), "control = { socket = \"%s\"; };", path);
+    snprintf(message, sizeof(message), "1: path is longer than the 107 bytes of a socket's: \"%s\"",
+             path);
+    assert_error(content, message);
+}
+
+static void state_is_a_folder_or_none(void **state)
+{
+    (void)state;
+    AUTO(settings_free) struct settings *none = loaded("");
+    assert_false(none->state.chosen);
+    AUTO(settings_free) struct settings *off = loaded("state = false;");
+    assert_true(off->state.chosen);
+    assert_null(off->state.folder);
+    AUTO(settings_free) struct settings *on = loaded("state = \"/var/lib/x\";");
+    assert_string_equal(on->state.folder, "/var/lib/x");
+    assert_error("state = true;", "1: state must be a path from the root, not true");
+    assert_error("state = \"x\";", "1: state must be a path from the root, not \"x\"");
 }
 
 static void a_statsd_destination_has_defaults(void **state)
@@ -679,6 +734,9 @@ int main(void)
         cmocka_unit_test(interfaces_may_be_patterns),
         cmocka_unit_test(interfaces_are_checked),
         cmocka_unit_test(rule_errors_have_the_rules_line),
+        cmocka_unit_test(the_control_socket_has_a_place_and_a_group),
+        cmocka_unit_test(wrong_control_is_an_error),
+        cmocka_unit_test(state_is_a_folder_or_none),
         cmocka_unit_test(a_statsd_destination_has_defaults),
         cmocka_unit_test(statsd_keys_are_read),
         cmocka_unit_test(statsd_errors_quote_the_text),

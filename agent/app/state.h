@@ -1,0 +1,53 @@
+/*
+ * Totals that outlive the process, in a folder: read at the start, written every
+ * STATE_INTERVAL_MS and at the end. What can't be read is set aside and said;
+ * what can't be written is said, once until it can.
+ *
+ * Units    nanoseconds since the epoch
+ * Owns     the folder; its timer lives in the loop it was given, and it writes in a
+ *          thread of libuv's pool
+ * Threads  the loop's
+ */
+#pragma once
+
+#include <uv.h>
+
+#include "base/macros.h"
+#include "base/text.h"
+#include "core/ledger.h"
+#include "io/console.h"
+
+enum { STATE_INTERVAL_MS = 60000 };
+
+struct state;
+
+/* Collect reports, then state_reports_in(). */
+typedef void state_due_fn(void *context);
+
+struct state_options {
+    const char *folder;
+    uint64_t interval_ms;  /* 0: STATE_INTERVAL_MS */
+    struct ledger *ledger; /* borrowed, and given what the folder has */
+    state_due_fn *due;
+    void *context;
+};
+
+/* Returns -errno, and but for -ENOMEM fills @error with one line. */
+int state_new(struct state **out, uv_loop_t *loop, const struct state_options *options,
+              struct text *error);
+
+/* When the ledger's totals began; 0: with this process. */
+uint64_t state_since_ns(const struct state *s);
+
+/* The reports are in: write them, if it is time. */
+void state_reports_in(struct state *s, const struct console_moment *now);
+
+/* End its timer: nothing is written any more in the loop. */
+void state_stop(struct state *s);
+
+/* The loop has ended: write for the last time. */
+void state_finish(struct state *s, const struct console_moment *now);
+
+/* After state_stop(), when the loop has run. */
+struct state *state_free(struct state *s);
+AUTO_DEFINE(struct state, state_free)
