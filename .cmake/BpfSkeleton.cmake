@@ -9,6 +9,7 @@ function(bpf_skeleton name)
     # <linux/types.h> wants <asm/types.h>, which Debian keeps by architecture.
     add_custom_command(OUTPUT ${object}
         COMMAND ${BPF_CLANG} -O2 -g -target bpf -mcpu=v2 -std=gnu17 -Wall -Wextra
+                -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.
                 -I${CMAKE_SOURCE_DIR} -I${CMAKE_CURRENT_SOURCE_DIR}
                 -I/usr/include/${CMAKE_LIBRARY_ARCHITECTURE}
                 -c ${CMAKE_CURRENT_SOURCE_DIR}/${name}.bpf.c -o ${object} -MD -MF ${object}.d
