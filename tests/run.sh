@@ -10,7 +10,8 @@ set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 build=$top/build-tests
 
-"$top/packaging/install-depends.sh" "$top/packaging/build-depends" "$top/tests/test-depends"
+"$top/packaging/install-depends.sh" "$top/packaging/build-depends" \
+    "$top/packaging/package-depends" "$top/tests/test-depends"
 cmake -S "$top" -B "$build" -DHTTPACCT_WERROR=ON -DHTTPACCT_TEST_SANITIZED=ON
 cmake --build "$build" --parallel "$(nproc)"
 

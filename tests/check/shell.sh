@@ -3,4 +3,4 @@
 set -eu
 
 cd "$1"
-shellcheck .ci/run packaging/*.sh tests/*.sh tests/*/*.sh
+shellcheck .ci/run packaging/*.sh packaging/debian/postrm packaging/completion/*.bash tests/*.sh tests/*/*.sh
