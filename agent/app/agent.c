@@ -307,13 +307,12 @@ static void on_reload_forgotten(void *context, const void *asker)
     reload_forget(a->reload, asker);
 }
 
-static bool open_outside(struct agent *a)
+static int open_outside(struct agent *a, struct claim *claim)
 {
     fit_services(a); /* the totals of before want room */
-    bool open = outside_open(&a->outside, &a->loop,
+    int error = outside_open(&a->outside, &a->loop,
                              &(struct outside_options){
-                                 .control = a->options->control,
-                                 .state = a->options->state,
+                                 .claim = claim,
                                  .agent = {.context = a,
                                            .want_reports = want_reports,
                                            .moment = on_moment_wanted,
@@ -326,7 +325,7 @@ static bool open_outside(struct agent *a)
                              });
     uint64_t since_ns = outside_since_ns(&a->outside);
     display_set_since(a->display, since_ns ? since_ns : time_ns());
-    return open;
+    return error;
 }
 
 static int start_interfaces(struct agent *a, struct intent *intent)
@@ -336,7 +335,7 @@ static int start_interfaces(struct agent *a, struct intent *intent)
     return interfaces_start(a->interfaces, &wish);
 }
 
-static bool begin(struct agent *a, struct intent *intent)
+static bool begin(struct agent *a, struct intent *intent, struct claim *claim)
 {
     int error = open_parts(a);
     if (error == 0 && start_interfaces(a, intent) < 0)
@@ -345,7 +344,7 @@ static bool begin(struct agent *a, struct intent *intent)
         error = open_outputs(a);
     if (error == 0)
         error = display_start(a->display);
-    if (error == 0 && !open_outside(a))
+    if (error == 0 && open_outside(a, claim) < 0)
         return false;
     if (error == 0)
         error = open_reload(a, intent); /* which takes the intent over: nothing may fail after it */
@@ -359,7 +358,7 @@ static bool begin(struct agent *a, struct intent *intent)
     return true;
 }
 
-int agent_run(struct intent *intent)
+int agent_run(struct intent *intent, struct claim *claim)
 {
     AUTO(intent_free) struct intent *first = intent;
     struct agent a = {.options = &intent->agent, .status = EXIT_SUCCESS};
@@ -368,7 +367,7 @@ int agent_run(struct intent *intent)
         log_error("can't start: %s", strerror(-error));
         return EXIT_FAILURE;
     }
-    if (begin(&a, first)) {
+    if (begin(&a, first, claim)) {
         first = NULL; /* the reload's */
     } else {
         a.status = EXIT_FAILURE;

@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
+#include "app/claim.h"
 #include "app/interfaces.h"
-#include "app/settings_control.h"
 #include "app/settings_outputs.h"
 #include "io/console.h"
 
@@ -19,19 +19,17 @@ struct agent_options {
     enum console_form form;
     uint64_t interval_ns;
     const struct settings_outputs *outputs; /* borrowed */
-    const struct settings_control *control; /* borrowed */
-    const char *state;                      /* the folder where totals outlive it, or NULL */
 };
 
 struct intent;
 
 /**
  * Do @intent, which is taken over, and what takes its place when the config is read
- * again at SIGHUP.
+ * again at SIGHUP; with what @claim has, which is taken over.
  *
  * Watch until SIGINT or SIGTERM, print, send to the outputs, and say on the log
  * what goes wrong. A second signal ends the process at once.
  *
  * Returns the exit status of the process.
  */
-int agent_run(struct intent *intent);
+int agent_run(struct intent *intent, struct claim *claim);

@@ -9,7 +9,6 @@
 #include "io/filter.h"
 #include "io/privileges.h"
 #include "io/sandbox.h"
-#include "io/thread_pool.h"
 
 static int enter_sandbox(const struct confinement_options *options)
 {
@@ -33,8 +32,6 @@ int confinement_enter(const struct confinement_options *options)
         return error;
     }
     error = enter_sandbox(options);
-    if (error == 0)
-        error = thread_pool_start();
     if (error < 0)
         log_error("can't be confined: %s", strerror(-error));
     return error;

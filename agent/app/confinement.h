@@ -15,9 +15,5 @@ struct confinement_options {
     const char *const *writable;            /* folders that are the agent's; NULL ends the list */
 };
 
-/**
- * Give up all other rights, and start the threads that need none at all.
- *
- * Returns -errno, which the log has been told.
- */
+/* Give up all other rights. Returns -errno, which the log has been told. */
 int confinement_enter(const struct confinement_options *options);

@@ -281,10 +281,11 @@ struct control *control_close(struct control *c)
     return NULL;
 }
 
-int control_new(struct control **out, uv_loop_t *loop, const struct settings_control *settings,
+int control_new(struct control **out, uv_loop_t *loop, struct control_socket *socket,
                 const struct control_agent *agent, struct ledger *ledger,
-                const struct outputs *outputs, struct text *error)
+                const struct outputs *outputs)
 {
+    AUTO(control_socket_close) struct control_socket *ours = socket;
     struct control *c = calloc(1, sizeof(*c));
     if (!c)
         return -ENOMEM;
@@ -295,20 +296,18 @@ int control_new(struct control **out, uv_loop_t *loop, const struct settings_con
         c->talks[i].control = c;
     uv_timer_init(loop, &c->alarm);
     c->alarm.data = c;
-    int r = health_new(&c->health, ledger, outputs, uv_hrtime());
-    if (r == 0)
-        r = control_server_new(&c->server, loop,
-                               &(struct control_server_options){
-                                   .path = settings->path,
-                                   .group = settings->group,
-                                   .ask = on_ask,
-                                   .gone = on_gone,
-                                   .context = c,
-                               },
-                               error);
-    if (r < 0) {
+    int error = health_new(&c->health, ledger, outputs, uv_hrtime());
+    if (error == 0)
+        error = control_server_new(&c->server, loop,
+                                   &(struct control_server_options){
+                                       .socket = TAKE(ours),
+                                       .ask = on_ask,
+                                       .gone = on_gone,
+                                       .context = c,
+                                   });
+    if (error < 0) {
         control_close(c);
-        return r;
+        return error;
     }
     set_alarm(c);
     *out = c;

@@ -20,12 +20,12 @@
 #include "app/health.h"
 #include "app/outputs.h"
 #include "app/reload.h"
-#include "app/settings_control.h"
 #include "base/macros.h"
 #include "base/text.h"
 #include "core/ledger.h"
 #include "core/rule.h"
 #include "io/console.h"
+#include "io/control_socket.h"
 
 enum { CONTROL_REPORTS_MS = 2000 };
 
@@ -49,13 +49,12 @@ struct control_agent {
 struct control;
 
 /**
- * Listen as @settings say. @ledger and @outputs are borrowed.
- *
- * Returns -errno, and but for -ENOMEM fills @error with one line.
+ * Listen at @socket, which is taken over whatever comes of it. @ledger and @outputs
+ * are borrowed. Returns -errno.
  */
-int control_new(struct control **out, uv_loop_t *loop, const struct settings_control *settings,
+int control_new(struct control **out, uv_loop_t *loop, struct control_socket *socket,
                 const struct control_agent *agent, struct ledger *ledger,
-                const struct outputs *outputs, struct text *error);
+                const struct outputs *outputs);
 
 /* Close all clients; the rest is freed when the loop has run. NULL is fine. */
 struct control *control_close(struct control *c);

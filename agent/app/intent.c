@@ -96,8 +96,6 @@ static int set_agent(struct intent *i, const struct intent *running)
     a->form = running ? running->agent.form : intent_form(i->command_line, s);
     a->interval_ns = choose_interval_ns(i->command_line, a->form);
     a->outputs = &s->outputs;
-    a->control = &s->control;
-    a->state = s->state.folder;
     a->wish.ring_bytes = s->ring_bytes;
     a->wish.offload = s->offload && a->form != CONSOLE_EVENTS && a->form != CONSOLE_TRANSACTIONS;
     a->wish.workers = s->workers;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/agent.h"
+#include "app/claim.h"
 #include "app/command.h"
 #include "app/confinement.h"
 #include "app/intent.h"
@@ -74,12 +75,12 @@ static int run_replay(const struct options *o, const struct settings *s)
     return choose_ports(&replay.engine, o, s) < 0 ? EXIT_FAILURE : replay_run(&replay);
 }
 
-static int confine(const struct intent *i)
+static int confine(const struct intent *i, const struct claim *c)
 {
     return confinement_enter(&(struct confinement_options){
         .config = i->path,
         .outputs = &i->settings->outputs,
-        .writable = (const char *const[]){NULL},
+        .writable = c->folders,
     });
 }
 
@@ -92,7 +93,10 @@ static int run_agent(const struct options *o)
         log_error("%s", problem.data ? problem.data : strerror(-error));
         return EXIT_FAILURE;
     }
-    return confine(intent) < 0 ? EXIT_FAILURE : agent_run(TAKE(intent));
+    AUTO(claim_deinit) struct claim claim = {0};
+    if (claim_make(&claim, intent->settings) < 0 || confine(intent, &claim) < 0)
+        return EXIT_FAILURE;
+    return agent_run(TAKE(intent), &claim);
 }
 
 /* @path NULL: the defaults. */

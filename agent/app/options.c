@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/control_path.h"
+#include "io/control_socket.h"
 
 enum { OPTION_PRINT = 0x100, OPTION_INTERVAL, OPTION_SOCKET, OPTION_JSON };
 

@@ -1,6 +1,5 @@
 #include "app/outside.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -8,11 +7,12 @@
 static int open_state(struct outside *o, uv_loop_t *loop, const struct outside_options *options,
                       struct text *problem)
 {
-    if (!options->state)
+    struct claim *c = options->claim;
+    if (!c->state)
         return 0;
     return state_new(&o->state, loop,
                      &(struct state_options){
-                         .folder = options->state,
+                         .file = TAKE(c->state),
                          .ledger = options->ledger,
                          .due = options->agent.want_reports,
                          .context = options->agent.context,
@@ -20,30 +20,24 @@ static int open_state(struct outside *o, uv_loop_t *loop, const struct outside_o
                      problem);
 }
 
-/* A socket that nobody chose is no reason not to count. */
-static int open_control(struct outside *o, uv_loop_t *loop, const struct outside_options *options,
-                        struct text *problem)
+static int open_control(struct outside *o, uv_loop_t *loop, const struct outside_options *options)
 {
-    const struct settings_control *settings = options->control;
-    if (!settings->wanted)
+    struct claim *c = options->claim;
+    if (!c->socket)
         return 0;
-    int error = control_new(&o->control, loop, settings, &options->agent, options->ledger,
-                            options->outputs, problem);
-    if (error == 0 || error == -ENOMEM || settings->chosen)
-        return error;
-    log_info("%s: this agent has none", problem->data);
-    return 0;
+    return control_new(&o->control, loop, TAKE(c->socket), &options->agent, options->ledger,
+                       options->outputs);
 }
 
-bool outside_open(struct outside *o, uv_loop_t *loop, const struct outside_options *options)
+int outside_open(struct outside *o, uv_loop_t *loop, const struct outside_options *options)
 {
     AUTO(text_deinit) struct text problem = {0};
     int error = open_state(o, loop, options, &problem);
-    if (error == 0)
-        error = open_control(o, loop, options, &problem);
+    if (error == 0 && (error = open_control(o, loop, options)) < 0)
+        text_printf(&problem, "control socket: %s", strerror(-error));
     if (error < 0)
         log_error("%s", problem.data ? problem.data : strerror(-error));
-    return error == 0;
+    return error;
 }
 
 uint64_t outside_since_ns(const struct outside *o)

@@ -10,15 +10,14 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "app/claim.h"
 #include "app/control.h"
 #include "app/outputs.h"
-#include "app/settings_control.h"
 #include "app/state.h"
 #include "core/ledger.h"
 
 struct outside_options {
-    const struct settings_control *control;
-    const char *state;          /* the folder, or NULL */
+    struct claim *claim;        /* what it has is taken over */
     struct control_agent agent; /* want_reports() is for both */
     struct ledger *ledger;      /* borrowed, and given the totals of the agent before */
     const struct outputs *outputs;
@@ -29,8 +28,8 @@ struct outside {
     struct control *control;
 };
 
-/* Zeroed before. Returns false, and says why on the log, if what the config chose can't be had. */
-bool outside_open(struct outside *o, uv_loop_t *loop, const struct outside_options *options);
+/* Zeroed before. Returns -errno, and says why on the log. */
+int outside_open(struct outside *o, uv_loop_t *loop, const struct outside_options *options);
 
 /* When the ledger's totals began; 0: with this process. */
 uint64_t outside_since_ns(const struct outside *o);

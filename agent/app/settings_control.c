@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/control_path.h"
+#include "io/control_socket.h"
 
 /* Copy @from, which may be NULL, to *@to, which is freed. */
 static int copy_string(const char **to, const char *from)

@@ -6,11 +6,10 @@
 
 #include "app/totals_file.h"
 #include "base/log.h"
-#include "io/state_file.h"
+#include "io/privileges.h"
 
 struct state {
     struct state_options options;
-    char *folder;
     struct state_file *file;
     uint64_t since_ns;
     uv_timer_t timer;
@@ -19,7 +18,8 @@ struct state {
 
     /* The thread's while it writes. */
     bool writing;
-    uv_work_t work;
+    uv_thread_t thread;
+    uv_async_t written;
     struct text content;
     int error;
 };
@@ -31,11 +31,9 @@ static void on_timer(uv_timer_t *timer)
     s->options.due(s->options.context);
 }
 
-static int fail(struct text *error, const char *folder, int why)
+static const char *folder(const struct state *s)
 {
-    text_printf(error, "state %s: %s", folder,
-                why == -EWOULDBLOCK ? "another agent uses it" : strerror(-why));
-    return why;
+    return state_file_folder(s->file);
 }
 
 /* What is there can't be used: keep it for people. */
@@ -45,11 +43,11 @@ static void set_aside(struct state *s, const char *why)
     if (error == 0)
         log_warning("state %s: " STATE_FILE_NAME " is damaged (%s): it is " STATE_FILE_DAMAGED
                     " now, totals begin anew",
-                    s->folder, why);
+                    folder(s), why);
     else
         log_warning("state %s: " STATE_FILE_NAME " is damaged (%s), and can't be renamed (%s): "
                     "totals begin anew",
-                    s->folder, why, strerror(-error));
+                    folder(s), why, strerror(-error));
 }
 
 static int load(struct state *s)
@@ -72,39 +70,6 @@ static int load(struct state *s)
     return 0;
 }
 
-int state_new(struct state **out, uv_loop_t *loop, const struct state_options *options,
-              struct text *error)
-{
-    struct state *s = calloc(1, sizeof(*s));
-    char *folder = strdup(options->folder);
-    if (!s || !folder) {
-        free(s);
-        free(folder);
-        return -ENOMEM;
-    }
-    s->options = *options;
-    s->folder = folder;
-    int r = state_file_open(&s->file, folder);
-    if (r == 0)
-        r = load(s);
-    if (r < 0) {
-        fail(error, folder, r);
-        state_free(s);
-        return r;
-    }
-    uv_timer_init(loop, &s->timer);
-    s->timer.data = s;
-    uint64_t interval_ms = options->interval_ms ? options->interval_ms : STATE_INTERVAL_MS;
-    uv_timer_start(&s->timer, on_timer, interval_ms, interval_ms);
-    *out = s;
-    return 0;
-}
-
-uint64_t state_since_ns(const struct state *s)
-{
-    return s->since_ns;
-}
-
 static void render(struct state *s, const struct console_moment *now)
 {
     text_clear(&s->content);
@@ -121,23 +86,69 @@ static void write_content(struct state *s)
 static void tell(struct state *s)
 {
     if (s->error < 0 && !s->failing)
-        log_warning("state %s: %s: totals are not kept", s->folder, strerror(-s->error));
+        log_warning("state %s: %s: totals are not kept", folder(s), strerror(-s->error));
     else if (s->error == 0 && s->failing)
-        log_info("state %s: totals are kept again", s->folder);
+        log_info("state %s: totals are kept again", folder(s));
     s->failing = s->error < 0;
 }
 
-static void on_work(uv_work_t *work)
+static void write_aside(void *context)
 {
-    write_content(work->data);
+    struct state *s = context;
+    privileges_give_up_all();
+    write_content(s);
+    uv_async_send(&s->written);
 }
 
-static void on_written(uv_work_t *work, int status)
+static void wait_until_written(struct state *s)
 {
-    struct state *s = work->data;
+    if (!s->writing)
+        return;
+    uv_thread_join(&s->thread);
     s->writing = false;
-    if (status == 0)
-        tell(s);
+    tell(s);
+}
+
+static void on_written(uv_async_t *written)
+{
+    wait_until_written(written->data);
+}
+
+static int start(struct state *s, uv_loop_t *loop)
+{
+    int error = uv_async_init(loop, &s->written, on_written);
+    if (error < 0)
+        return error;
+    uv_timer_init(loop, &s->timer);
+    s->written.data = s->timer.data = s;
+    uint64_t interval_ms = s->options.interval_ms ? s->options.interval_ms : STATE_INTERVAL_MS;
+    uv_timer_start(&s->timer, on_timer, interval_ms, interval_ms);
+    return 0;
+}
+
+int state_new(struct state **out, uv_loop_t *loop, const struct state_options *options,
+              struct text *error)
+{
+    AUTO(state_file_close) struct state_file *file = options->file;
+    AUTO(state_free) struct state *s = calloc(1, sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    s->options = *options;
+    s->file = TAKE(file);
+    int r = load(s);
+    if (r == 0)
+        r = start(s, loop);
+    if (r < 0) {
+        text_printf(error, "state %s: %s", folder(s), strerror(-r));
+        return r;
+    }
+    *out = TAKE(s);
+    return 0;
+}
+
+uint64_t state_since_ns(const struct state *s)
+{
+    return s->since_ns;
 }
 
 void state_reports_in(struct state *s, const struct console_moment *now)
@@ -146,13 +157,14 @@ void state_reports_in(struct state *s, const struct console_moment *now)
         return;
     s->due = false;
     render(s, now);
-    s->work.data = s;
-    s->writing = uv_queue_work(s->timer.loop, &s->work, on_work, on_written) == 0;
+    s->writing = uv_thread_create(&s->thread, write_aside, s) == 0;
 }
 
 void state_stop(struct state *s)
 {
+    wait_until_written(s);
     uv_close((uv_handle_t *)&s->timer, NULL);
+    uv_close((uv_handle_t *)&s->written, NULL);
 }
 
 void state_finish(struct state *s, const struct console_moment *now)
@@ -168,7 +180,6 @@ struct state *state_free(struct state *s)
         return NULL;
     state_file_close(s->file);
     text_deinit(&s->content);
-    free(s->folder);
     free(s);
     return NULL;
 }

@@ -4,8 +4,8 @@
  * what can't be written is said, once until it can.
  *
  * Units    nanoseconds since the epoch
- * Owns     the folder; its timer lives in the loop it was given, and it writes in a
- *          thread of libuv's pool
+ * Owns     the folder; its handles live in the loop it was given, and it writes in a
+ *          thread of its own, which has no capabilities
  * Threads  the loop's
  */
 #pragma once
@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "core/ledger.h"
 #include "io/console.h"
+#include "io/state_file.h"
 
 enum { STATE_INTERVAL_MS = 60000 };
 
@@ -25,9 +26,9 @@ struct state;
 typedef void state_due_fn(void *context);
 
 struct state_options {
-    const char *folder;
-    uint64_t interval_ms;  /* 0: STATE_INTERVAL_MS */
-    struct ledger *ledger; /* borrowed, and given what the folder has */
+    struct state_file *file; /* taken over, whatever comes of it */
+    uint64_t interval_ms;    /* 0: STATE_INTERVAL_MS */
+    struct ledger *ledger;   /* borrowed, and given what the folder has */
     state_due_fn *due;
     void *context;
 };
@@ -42,7 +43,7 @@ uint64_t state_since_ns(const struct state *s);
 /* The reports are in: write them, if it is time. */
 void state_reports_in(struct state *s, const struct console_moment *now);
 
-/* End its timer: nothing is written any more in the loop. */
+/* Nothing is written any more in the loop: wait for what is, and end its handles. */
 void state_stop(struct state *s);
 
 /* The loop has ended: write for the last time. */

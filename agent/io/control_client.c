@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "io/control_path.h"
+#include "io/control_socket.h"
 
 enum { SEND_TIMEOUT_MS = 5000, READ_BYTES = 65536 };
 

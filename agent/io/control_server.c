@@ -13,8 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "io/control_path.h"
+#include <unistd.h>
 
 enum { BACKLOG = 128 };
 
@@ -212,33 +211,25 @@ static void on_connection(uv_stream_t *listener, int status)
         advance(c);
 }
 
-static int open_socket(struct control_server *s, struct text *error)
+static int listen_at(struct control_server *s)
 {
-    const struct control_server_options *o = &s->options;
-    int r = control_path_claim(o->path, error);
-    if (r < 0)
-        return r;
-    r = uv_pipe_bind(&s->pipe, o->path);
-    if (r < 0) {
-        text_printf(error, "control socket %s: %s", o->path, uv_strerror(r));
-        return r;
+    int fd = control_socket_take_descriptor(s->options.socket);
+    int error = uv_pipe_open(&s->pipe, fd);
+    if (error < 0) {
+        close(fd);
+        return error;
     }
-    /* Nobody can connect before uv_listen(): it is closed to others from the start. */
-    r = control_path_admit(o->path, o->group, error);
-    if (r < 0)
-        return r;
-    r = uv_listen((uv_stream_t *)&s->pipe, BACKLOG, on_connection);
-    if (r < 0)
-        text_printf(error, "control socket %s: %s", o->path, uv_strerror(r));
-    return r;
+    return uv_listen((uv_stream_t *)&s->pipe, BACKLOG, on_connection);
 }
 
 int control_server_new(struct control_server **out, uv_loop_t *loop,
-                       const struct control_server_options *options, struct text *error)
+                       const struct control_server_options *options)
 {
     struct control_server *s = calloc(1, sizeof(*s));
-    if (!s)
+    if (!s) {
+        control_socket_close(options->socket);
         return -ENOMEM;
+    }
     s->options = *options;
     if (!s->options.silence_ms)
         s->options.silence_ms = CONTROL_SILENCE_MS;
@@ -246,10 +237,10 @@ int control_server_new(struct control_server **out, uv_loop_t *loop,
         s->options.patience_ms = CONTROL_PATIENCE_MS;
     uv_pipe_init(loop, &s->pipe, 0);
     s->pipe.data = s;
-    int r = open_socket(s, error);
-    if (r < 0) {
+    int error = listen_at(s);
+    if (error < 0) {
         control_server_close(s);
-        return r;
+        return error;
     }
     *out = s;
     return 0;
@@ -267,6 +258,7 @@ struct control_server *control_server_close(struct control_server *s)
     for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
         if (s->clients[i])
             close_client(s->clients[i]);
+    control_socket_close(s->options.socket);
     uv_close((uv_handle_t *)&s->pipe, on_closed);
     return NULL;
 }

@@ -22,6 +22,7 @@
 #include "base/bytes.h"
 #include "base/macros.h"
 #include "base/text.h"
+#include "io/control_socket.h"
 
 enum {
     CONTROL_CLIENTS_MAX = 32,
@@ -40,10 +41,9 @@ typedef void control_server_ask_fn(void *context, unsigned client, struct bytes 
 typedef void control_server_gone_fn(void *context, unsigned client);
 
 struct control_server_options {
-    const char *path;     /* see control_path.h */
-    const char *group;    /* that may connect, NULL: the process's */
-    uint64_t silence_ms;  /* in which a client has to ask, 0: CONTROL_SILENCE_MS */
-    uint64_t patience_ms; /* in which it has to take a reply, 0: CONTROL_PATIENCE_MS */
+    struct control_socket *socket; /* taken over, whatever comes of it */
+    uint64_t silence_ms;           /* in which a client has to ask, 0: CONTROL_SILENCE_MS */
+    uint64_t patience_ms;          /* in which it has to take a reply, 0: CONTROL_PATIENCE_MS */
     control_server_ask_fn *ask;
     control_server_gone_fn *gone;
     void *context;
@@ -51,9 +51,9 @@ struct control_server_options {
 
 struct control_server;
 
-/* Returns -errno, and but for -ENOMEM fills @error with one line. */
+/* Returns -errno. */
 int control_server_new(struct control_server **out, uv_loop_t *loop,
-                       const struct control_server_options *options, struct text *error);
+                       const struct control_server_options *options);
 
 /* Close all clients, without a word to the owner. NULL is fine. */
 struct control_server *control_server_close(struct control_server *s);

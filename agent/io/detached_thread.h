@@ -1,6 +1,7 @@
 /*
  * A thread for what may hang: nobody waits for its end, and a process that ends
- * leaves it behind, as it would not those of libuv's thread pool.
+ * leaves it behind, as it would not those of libuv's thread pool. It has no
+ * capabilities.
  *
  * Owns     nothing
  * Threads  any

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@ enum { READ_BYTES = 65536 };
 
 struct state_file {
     int folder;
+    char *path;
 };
 
 int state_file_open(struct state_file **out, const char *folder)
@@ -23,6 +25,10 @@ int state_file_open(struct state_file **out, const char *folder)
         return -errno;
     AUTO(state_file_close) struct state_file *f = calloc(1, sizeof(*f));
     if (!f)
+        return -ENOMEM;
+    f->folder = -1;
+    f->path = strdup(folder);
+    if (!f->path)
         return -ENOMEM;
     f->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (f->folder < 0 || flock(f->folder, LOCK_EX | LOCK_NB) < 0)
@@ -37,8 +43,14 @@ struct state_file *state_file_close(struct state_file *f)
         return NULL;
     if (f->folder >= 0)
         close(f->folder);
+    free(f->path);
     free(f);
     return NULL;
+}
+
+const char *state_file_folder(const struct state_file *f)
+{
+    return f->path;
 }
 
 static void close_descriptor(const int *fd)

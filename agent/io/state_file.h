@@ -30,6 +30,9 @@ int state_file_open(struct state_file **out, const char *folder);
 struct state_file *state_file_close(struct state_file *f);
 AUTO_DEFINE(struct state_file, state_file_close)
 
+/* As it was opened. */
+const char *state_file_folder(const struct state_file *f);
+
 /* Add all that the file has to @out. Returns -ENOENT, -EFBIG past STATE_FILE_MAX, another -errno.
  */
 int state_file_read(struct state_file *f, struct text *out);

@@ -12,7 +12,6 @@
 
 #include "base/log.h"
 #include "io/detached_thread.h"
-#include "io/privileges.h"
 #include "io/syslog_writer.h"
 
 struct local {
@@ -87,7 +86,6 @@ static void *run(void *context)
 {
     struct local *l = context;
     const struct syslog_batch *b;
-    privileges_give_up_all();
     while ((b = wait_for_batch(l))) {
         write_batch(l, b);
         tell_written(l);

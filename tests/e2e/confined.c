@@ -6,11 +6,12 @@
  *     read:FILE  write:FILE  truncate:FILE  chmod:FILE  execute:FILE  list:FOLDER
  *     rename:FILE (to FILE.new)  remove:FILE  make:FILE
  *     socket:FAMILY,TYPE,PROTOCOL   in numbers
- *     lookup:HOST                   by the threads of libuv
+ *     lookup:HOST
  *     call:NUMBER                   any system call, without arguments
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "app/confinement.h"
 #include "app/settings.h"
@@ -87,10 +87,10 @@ static int try_socket(const char *numbers)
 
 static int try_lookup(const char *host)
 {
-    uv_getaddrinfo_t request;
-    if (uv_getaddrinfo(uv_default_loop(), &request, NULL, host, "8125", NULL) < 0)
+    struct addrinfo *list;
+    if (getaddrinfo(host, "8125", NULL, &list) != 0)
         return -1;
-    uv_freeaddrinfo(request.addrinfo);
+    freeaddrinfo(list);
     return 0;
 }
 

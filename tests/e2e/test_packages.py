@@ -150,8 +150,8 @@ class DebTest(LabTest):
     def wait_until_active(self):
         self.box.wait_for_unit(SERVICE, ActiveState="active", SubState="running")
 
-    def configure(self, query):
-        self.box.path(CONF).write_text(self.CONFIG.format(query=query))
+    def configure(self, query, more=""):
+        self.box.path(CONF).write_text(self.CONFIG.format(query=query) + more)
 
     def restart_with(self, query):
         self.configure(query)
@@ -226,16 +226,46 @@ class DebTest(LabTest):
         self.box.run("systemctl", "reload", SERVICE)
         wait_for(lambda: self.fetch_and_count("good"), "the new rule")
         self.box.path(CONF).write_text("nonsense = 1;\n")
-        self.box.run("systemctl", "reload", SERVICE, check=False)
+        reload = self.box.run("systemctl", "reload", SERVICE, check=False)
+        self.assertNotEqual(reload.returncode, 0)
         wait_for(lambda: f"{CONF}:1" in self.words(), "words about the bad file")
         wait_for(lambda: self.fetch_and_count("still"), "the rule that stays")
         self.assertEqual(self.unit("MainPID", "ActiveState"), [*pid, "active"])
 
-    def test_watchdog_replaces_an_agent_that_hangs(self):
-        drop_in = self.box.path("/etc/systemd/system/httpacct.service.d/short.conf")
-        drop_in.parent.mkdir()
-        drop_in.write_text("[Service]\nWatchdogSec=2s\n")
+    def test_totals_outlive_it_and_root_may_ask_for_them(self):
+        self.restart_with("s")
+        self.serve()
+        self.fetch("?s=first")
+        self.box.run("systemctl", "restart", SERVICE)
+        self.wait_until_active()
+        self.fetch("?s=second")
+        wait_for(lambda: {"first", "second"} <= self.services(), "both services")
+        self.assertEqual(self.status()["health"], "ok")
+
+    def services(self):
+        return {service["name"] for service in self.status()["services"]}
+
+    def status(self, *prefix):
+        return json.loads(self.box.run(*prefix, "httpacct", "status", "--json").stdout)
+
+    def test_a_group_may_ask_that_the_unit_is_in(self):
+        self.drop_in("SupplementaryGroups=adm")
+        self.configure("s", 'control = { group = "adm"; };')
+        self.box.run("systemctl", "restart", SERVICE)
+        self.wait_until_active()
+        others = ("setpriv", "--reuid=nobody", "--clear-groups")
+        self.assertEqual(self.status(*others, "--regid=adm")["services"], [])
+        refused = self.box.run(*others, "--regid=nogroup", "httpacct", "status", check=False)
+        self.assertIn("permission denied", refused.stderr)
+
+    def drop_in(self, setting):
+        path = self.box.path("/etc/systemd/system/httpacct.service.d/test.conf")
+        path.parent.mkdir()
+        path.write_text(f"[Service]\n{setting}\n")
         self.box.run("systemctl", "daemon-reload")
+
+    def test_watchdog_replaces_an_agent_that_hangs(self):
+        self.drop_in("WatchdogSec=2s")
         self.restart_with("s")
         pid = self.unit("MainPID")
         self.box.run("kill", "-STOP", *pid)

@@ -94,10 +94,10 @@ static int begin(void **state)
     (void)state;
     static const struct rule_options rule = {.query = "s"};
     struct rule_error wrong;
-    const struct settings_control settings = {.wanted = true, .path = path};
     const struct control_agent agent = {NULL,  want_reports, moment,       rules,
                                         judge, reload,       forget_reload};
     AUTO(text_deinit) struct text error = {0};
+    struct control_socket *socket;
     lab = (struct lab){0};
     settings_outputs_init(&lab.settings);
     uv_loop_init(&lab.loop);
@@ -105,8 +105,8 @@ static int begin(void **state)
                        &(struct outputs_options){.settings = &lab.settings, .due = take_due}) < 0 ||
            ledger_new(&lab.ledger, &(struct ledger_options){.services_max = 100}) < 0 ||
            rule_set_new(&lab.rules, &rule, 1, &wrong) < 0 ||
-           control_new(&lab.control, &lab.loop, &settings, &agent, lab.ledger, lab.outputs,
-                       &error) < 0 ||
+           control_socket_open(&socket, path, NULL, &error) < 0 ||
+           control_new(&lab.control, &lab.loop, socket, &agent, lab.ledger, lab.outputs) < 0 ||
            control_client_open(&lab.client, path) < 0;
 }
 

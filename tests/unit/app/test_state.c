@@ -39,32 +39,28 @@ static void take_due(void *context)
     r->due++;
 }
 
-static int run_begin(struct run *r, struct text *error)
+static void start(struct run *r)
 {
     *r = (struct run){0};
     uv_loop_init(&r->loop);
     ledger_new(&r->ledger, &(struct ledger_options){.services_max = 10});
-    return state_new(&r->state, &r->loop,
-                     &(struct state_options){
-                         .folder = folder, .ledger = r->ledger, .due = take_due, .context = r},
-                     error);
+    struct state_file *file;
+    assert_int_equal(state_file_open(&file, folder), 0);
+    AUTO(text_deinit) struct text error = {0};
+    if (state_new(&r->state, &r->loop,
+                  &(struct state_options){
+                      .file = file, .ledger = r->ledger, .due = take_due, .context = r},
+                  &error) < 0)
+        fail_msg("%s", error.data);
 }
 
 static void run_end(struct run *r)
 {
-    if (r->state)
-        state_stop(r->state);
+    state_stop(r->state);
     uv_run(&r->loop, UV_RUN_DEFAULT);
     state_free(r->state);
     ledger_free(r->ledger);
     assert_int_equal(uv_loop_close(&r->loop), 0);
-}
-
-static void start(struct run *r)
-{
-    AUTO(text_deinit) struct text error = {0};
-    if (run_begin(r, &error) < 0)
-        fail_msg("%s", error.data);
 }
 
 static void move(struct run *r, uint64_t bytes)
@@ -168,18 +164,6 @@ static void what_is_damaged_is_set_aside_and_said(void **state)
     assert_set_aside("{\"httpacct\":\"totals\",\"version\":3}", "another version");
 }
 
-static void a_folder_is_for_one_agent(void **state)
-{
-    (void)state;
-    struct run first, second;
-    start(&first);
-    AUTO(text_deinit) struct text error = {0};
-    assert_int_equal(run_begin(&second, &error), -EWOULDBLOCK);
-    assert_non_null(strstr(error.data, "another agent uses it"));
-    run_end(&second);
-    run_end(&first);
-}
-
 static void what_can_not_be_written_is_said_once(void **state)
 {
     (void)state;
@@ -203,7 +187,6 @@ int main(void)
         cmocka_unit_test_setup(totals_outlive_the_process, begin),
         cmocka_unit_test_setup(they_are_written_now_and_then, begin),
         cmocka_unit_test_setup(what_is_damaged_is_set_aside_and_said, begin),
-        cmocka_unit_test_setup(a_folder_is_for_one_agent, begin),
         cmocka_unit_test_setup(what_can_not_be_written_is_said_once, begin),
     };
     if (!mkdtemp(folder))

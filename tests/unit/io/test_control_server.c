@@ -17,7 +17,6 @@
 #include <cmocka.h>
 
 #include "io/control_client.h"
-#include "io/control_path.h"
 
 enum { PATIENCE_MS = 10000, BIG_BYTES = 8 << 20 };
 
@@ -72,23 +71,17 @@ static void on_gone(void *context, unsigned client)
     l->gone++;
 }
 
-static int open_server(struct lab *l, const struct control_server_options *o, struct text *error)
+static void lab_init_with(struct lab *l, struct control_server_options options)
 {
-    struct control_server_options options = *o;
     *l = (struct lab){0};
     assert_int_equal(uv_loop_init(&l->loop), 0);
-    options.path = path;
+    AUTO(text_deinit) struct text error = {0};
+    if (control_socket_open(&options.socket, path, NULL, &error) < 0)
+        fail_msg("%s", error.data);
     options.ask = on_ask;
     options.gone = on_gone;
     options.context = l;
-    return control_server_new(&l->server, &l->loop, &options, error);
-}
-
-static void lab_init_with(struct lab *l, struct control_server_options options)
-{
-    AUTO(text_deinit) struct text error = {0};
-    if (open_server(l, &options, &error) < 0)
-        fail_msg("%s", error.data);
+    assert_int_equal(control_server_new(&l->server, &l->loop, &options), 0);
 }
 
 static void lab_init(struct lab *l)
@@ -376,63 +369,6 @@ static void a_watch_ends_with_its_client(void **state)
     lab_deinit(&l);
 }
 
-static void only_owner_and_group_may_connect(void **state)
-{
-    (void)state;
-    struct lab l;
-    struct stat found;
-    mode_t mask = umask(0);
-    lab_init(&l);
-    umask(mask);
-    assert_return_code(stat(path, &found), errno);
-    assert_int_equal(found.st_mode & 07777, 0660);
-    lab_deinit(&l);
-
-    AUTO(text_deinit) struct text error = {0};
-    assert_int_equal(
-        open_server(&l, &(struct control_server_options){.group = "no such group"}, &error),
-        -ENOENT);
-    assert_non_null(strstr(error.data, "there is no group no such group"));
-    uv_run(&l.loop, UV_RUN_DEFAULT);
-    uv_loop_close(&l.loop);
-    assert_int_equal(access(path, F_OK), -1);
-}
-
-static void assert_not_opened(int why, const char *words)
-{
-    struct lab l;
-    AUTO(text_deinit) struct text error = {0};
-    assert_int_equal(open_server(&l, &(struct control_server_options){0}, &error), why);
-    if (!strstr(error.data, words))
-        fail_msg("%s", error.data);
-    uv_run(&l.loop, UV_RUN_DEFAULT);
-    uv_loop_close(&l.loop);
-    assert_int_equal(access(path, F_OK), 0);
-}
-
-static void only_a_dead_socket_is_replaced(void **state)
-{
-    (void)state;
-    struct lab l;
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    strcpy(address.sun_path, path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_return_code(bind(fd, (struct sockaddr *)&address, sizeof(address)), errno);
-    close(fd);
-    lab_init(&l);
-    assert_not_opened(-EADDRINUSE, "another agent uses it");
-    int client = connected();
-    say(client, "alive\n");
-    assert_string_equal(heard(&l, client), "alive");
-    close(client);
-    lab_deinit(&l);
-
-    fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-    close(fd);
-    assert_not_opened(-EEXIST, "no socket");
-    unlink(path);
-}
-
 static void the_client_says_what_is_wrong(void **state)
 {
     (void)state;
@@ -475,8 +411,6 @@ int main(void)
         cmocka_unit_test(a_reply_larger_than_the_socket_arrives_whole),
         cmocka_unit_test(clients_past_the_bound_are_turned_away),
         cmocka_unit_test(a_watch_ends_with_its_client),
-        cmocka_unit_test(only_owner_and_group_may_connect),
-        cmocka_unit_test(only_a_dead_socket_is_replaced),
         cmocka_unit_test(the_client_says_what_is_wrong),
     };
     signal(SIGPIPE, SIG_IGN);
