@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/text.h"
 
 static int open_state(struct claim *c, const char *folder)
 {
@@ -22,14 +21,11 @@ static int open_socket(struct claim *c, const struct settings_control *s)
 {
     if (!s->wanted)
         return 0;
-    AUTO(text_deinit) struct text problem = {0};
-    int error = control_socket_open(&c->socket, s->path, s->group, &problem);
-    const char *words = problem.data ? problem.data : strerror(-error);
-    if (error < 0 && s->chosen)
-        log_error("%s", words);
-    else if (error < 0)
-        log_info("%s: this agent has none", words);
-    return s->chosen ? error : 0;
+    int error = control_socket_open(&c->socket, s->path, s->group, &c->no_socket);
+    if (error == 0 || !s->chosen)
+        return 0;
+    log_error("%s", c->no_socket.data ? c->no_socket.data : strerror(-error));
+    return error;
 }
 
 int claim_make(struct claim *c, const struct settings *s)
@@ -48,5 +44,6 @@ int claim_make(struct claim *c, const struct settings *s)
 void claim_deinit(struct claim *c)
 {
     c->socket = control_socket_close(c->socket);
+    text_deinit(&c->no_socket);
     c->state = state_file_close(c->state);
 }

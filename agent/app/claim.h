@@ -9,12 +9,14 @@
 #pragma once
 
 #include "app/settings.h"
+#include "base/text.h"
 #include "io/control_socket.h"
 #include "io/state_file.h"
 
 struct claim {
     struct control_socket *socket; /* NULL: there is none */
-    struct state_file *state;      /* the same */
+    struct text no_socket;         /* why there is none though it is wanted */
+    struct state_file *state;      /* NULL: there is none */
     const char *folders[3];        /* where they are, until they are taken; NULL ends the list */
 };
 

@@ -23,8 +23,11 @@ static int open_state(struct outside *o, uv_loop_t *loop, const struct outside_o
 static int open_control(struct outside *o, uv_loop_t *loop, const struct outside_options *options)
 {
     struct claim *c = options->claim;
-    if (!c->socket)
+    if (!c->socket) {
+        if (c->no_socket.data)
+            log_info("%s: this agent has none", c->no_socket.data);
         return 0;
+    }
     return control_new(&o->control, loop, TAKE(c->socket), &options->agent, options->ledger,
                        options->outputs);
 }

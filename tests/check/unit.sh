@@ -9,7 +9,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 # What it would start need not be installed.
-sed 's,^ExecStart=[^ ]*,ExecStart=/bin/true,' "$unit" >"$folder/httpacct.service"
+sed "s,^\(ExecStart\|ExecReload\)=[^ ]*,\1=/bin/true," "$unit" >"$folder/httpacct.service"
 cd "$folder"
 
 # It ends with 0 whatever it says.

@@ -7,7 +7,7 @@ cd "$1"
 status=0
 search() {
     pattern=$1
-    if grep -rnIE "$pattern" --exclude-dir=.git --exclude-dir='build*' --exclude=words.sh .; then
+    if grep -rnIE "$pattern" --exclude-dir=.git --exclude=.git --exclude-dir='build*' --exclude=words.sh .; then
         status=1
     fi
 }

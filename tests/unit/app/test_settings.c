@@ -375,9 +375,10 @@ static void wrong_control_is_an_error(void **state)
     assert_error("control = true;", "1: control must be a group { } or false, not true");
     assert_error("control = \"/x\";", "1: control must be a group { } or false, not \"/x\"");
     assert_error("control = { socket = \"x\"; };",
-                 "1: socket must be a path from the root, not \"x\"");
-    assert_error("control = { socket = 7; };", "1: socket must be a path from the root, not 7");
-    assert_error("control = { group = 7; };", "1: group must be a string, not 7");
+                 "1: control.socket must be a path from the root, not \"x\"");
+    assert_error("control = { socket = 7; };",
+                 "1: control.socket must be a path from the root, not 7");
+    assert_error("control = { group = 7; };", "1: control.group must be a string, not 7");
     assert_error("control = { port = 7; };", "1: unknown key: \"port\"");
     char path[200], content[300], message[300];
     memset(path, 'x', sizeof(path) - 1);
