@@ -26,7 +26,6 @@ struct change {
     const struct destinations_options *options;
     char host[HOST_NAME_BYTES];
     struct draft *drafts; /* as in wanted */
-    size_t draft_count;
     struct syslog_sink *fresh_syslog;
 };
 
@@ -66,32 +65,29 @@ static struct syslog_sink_options syslog_options(const struct change *c)
     };
 }
 
-static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
-{
-    return a->transport == b->transport && strcmp(a->host, b->host) == 0 &&
-           strcmp(a->port, b->port) == 0;
-}
-
 static bool is_drafted(const struct change *c, struct statsd *const *former)
 {
-    for (size_t i = 0; i < c->draft_count; i++)
+    for (size_t i = 0; i < c->wanted->statsd_count; i++)
         if (c->drafts[i].former == former)
             return true;
     return false;
 }
 
-/* The place of the destination that is the same as number @number wanted, or NULL. */
-static struct statsd **find_former(const struct change *c, size_t number)
+/* Find the former places of all wanted ones that @same says to be one with it. */
+static void find_former(struct change *c, bool (*same)(const struct settings_statsd *,
+                                                       const struct settings_statsd *))
 {
     const struct destinations *d = c->destinations;
-    const struct settings_statsd *wanted = &c->wanted->statsd[number];
-    for (size_t i = 0; i < d->statsd_count; i++) {
-        const struct settings_statsd *is = &d->settings->statsd[i];
-        if (is->dialect == wanted->dialect && same_endpoint(&is->endpoint, &wanted->endpoint) &&
-            !is_drafted(c, &d->statsd[i]))
-            return &d->statsd[i];
-    }
-    return NULL;
+    for (size_t w = 0; w < c->wanted->statsd_count; w++)
+        for (size_t i = 0; i < d->statsd_count && !c->drafts[w].former; i++)
+            if (same(&d->settings->statsd[i], &c->wanted->statsd[w]) &&
+                !is_drafted(c, &d->statsd[i]))
+                c->drafts[w].former = &d->statsd[i];
+}
+
+static bool keeps_receiver(const struct settings_statsd *is, const struct settings_statsd *wanted)
+{
+    return is->dialect == wanted->dialect && endpoint_equal(&is->endpoint, &wanted->endpoint);
 }
 
 static bool keeps_syslog(const struct change *c)
@@ -102,18 +98,15 @@ static bool keeps_syslog(const struct change *c)
     const struct syslog_address *is = &d->settings->syslog.address;
     const struct syslog_address *wanted = &c->wanted->syslog.address;
     return is->local ? wanted->local
-                     : !wanted->local && same_endpoint(&is->endpoint, &wanted->endpoint);
+                     : !wanted->local && endpoint_equal(&is->endpoint, &wanted->endpoint);
 }
 
 static int draft_statsd(struct change *c, size_t number)
 {
-    struct draft draft = {.former = find_former(c, number)};
+    struct draft *draft = &c->drafts[number];
     const struct statsd_options options = statsd_options(c, number);
-    int error = draft.former ? statsd_check(&options)
-                             : statsd_new(&draft.fresh, c->destinations->loop, &options);
-    if (error == 0)
-        c->drafts[c->draft_count++] = draft;
-    return error;
+    return draft->former ? statsd_check(&options)
+                         : statsd_new(&draft->fresh, c->destinations->loop, &options);
 }
 
 static int draft(struct change *c)
@@ -126,8 +119,11 @@ static int draft(struct change *c)
     c->drafts = calloc(MAX(count, (size_t)1), sizeof(*c->drafts));
     if (!c->drafts)
         return -ENOMEM;
-    while (error == 0 && c->draft_count < count)
-        error = draft_statsd(c, c->draft_count);
+    /* Of several at one receiver, each is first of all the one with its names. */
+    find_former(c, settings_statsd_are_twins);
+    find_former(c, keeps_receiver);
+    for (size_t i = 0; error == 0 && i < count; i++)
+        error = draft_statsd(c, i);
     if (error == 0 && c->wanted->syslog.wanted && !keeps_syslog(c)) {
         const struct syslog_sink_options options = syslog_options(c);
         error = syslog_sink_new(&c->fresh_syslog, c->destinations->loop, &options);
@@ -137,7 +133,7 @@ static int draft(struct change *c)
 
 static void discard(struct change *c)
 {
-    for (size_t i = 0; i < c->draft_count; i++)
+    for (size_t i = 0; c->drafts && i < c->wanted->statsd_count; i++)
         statsd_close(c->drafts[i].fresh);
     syslog_sink_close(c->fresh_syslog);
     free(c->drafts);
@@ -168,14 +164,14 @@ static void take_all_statsd(struct change *c, struct statsd **next,
                             const struct destinations_past *past)
 {
     struct destinations *d = c->destinations;
-    for (size_t i = 0; i < c->draft_count; i++)
+    for (size_t i = 0; i < c->wanted->statsd_count; i++)
         next[i] = take_statsd(c, i, past);
     for (size_t i = 0; i < d->statsd_count; i++)
         if (d->statsd[i])
             leavers_add_statsd(&d->leavers, d->statsd[i], d->settings->statsd[i].address);
     free(d->statsd);
     d->statsd = next;
-    d->statsd_count = c->draft_count;
+    d->statsd_count = c->wanted->statsd_count;
 }
 
 void destinations_take_log_back(void)

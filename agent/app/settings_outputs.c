@@ -1,10 +1,12 @@
 #include "app/settings_outputs.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include "base/macros.h"
 #include "core/datagram.h"
@@ -207,13 +209,21 @@ static int read_destination(struct settings_statsd *d, const config_setting_t *s
     return r < 0 ? r : check_statsd(d, s, error);
 }
 
-/* Whether all counters of @a and @b have the same names, and add up where they go. */
-static bool are_twins(const struct settings_statsd *a, const struct settings_statsd *b)
+/* What its lines say they come from: "" for nothing. */
+static const char *host_of(const struct settings_statsd *d, const char *this_host)
 {
-    bool same_host = a->host && b->host ? strcmp(a->host, b->host) == 0
-                                        : a->host == b->host && a->with_host == b->with_host;
+    if (d->host)
+        return d->host;
+    return d->with_host ? this_host : "";
+}
+
+bool settings_statsd_are_twins(const struct settings_statsd *a, const struct settings_statsd *b)
+{
+    char this_host[HOST_NAME_MAX + 1] = "";
+    gethostname(this_host, sizeof(this_host) - 1);
     return endpoint_equal(&a->endpoint, &b->endpoint) && a->dialect == b->dialect &&
-           strcmp(a->prefix, b->prefix) == 0 && same_host;
+           strcmp(a->prefix, b->prefix) == 0 &&
+           strcmp(host_of(a, this_host), host_of(b, this_host)) == 0;
 }
 
 static int check_twins(const struct settings_outputs *o, const config_setting_t *s,
@@ -221,7 +231,7 @@ static int check_twins(const struct settings_outputs *o, const config_setting_t 
 {
     const struct settings_statsd *last = &o->statsd[o->statsd_count - 1];
     for (const struct settings_statsd *d = o->statsd; d < last; d++)
-        if (are_twins(d, last))
+        if (settings_statsd_are_twins(d, last))
             return key_fail_text(s, "destination is listed twice", last->address, error);
     return 0;
 }

@@ -51,6 +51,9 @@ struct settings_outputs {
     struct settings_syslog syslog;
 };
 
+/* Whether all counters of @a and @b have the same names, and add up where they go. */
+bool settings_statsd_are_twins(const struct settings_statsd *a, const struct settings_statsd *b);
+
 /* What holds when the config says nothing: no outputs. */
 void settings_outputs_init(struct settings_outputs *o);
 void settings_outputs_deinit(struct settings_outputs *o);

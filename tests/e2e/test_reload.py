@@ -235,6 +235,30 @@ class ReloadTest(LabTest):
         self.assertFalse([name for name in statsd.counters if name.startswith("before")])
         self.assertEqual(agent.stop(), 0)
 
+    def test_one_of_several_at_a_receiver_leaves(self):
+        """What each is owed goes out under its own name, whatever place it has in the list."""
+        config = """
+            interfaces = ( {{ name = "server0"; }} );
+            statsd = ( {} ); flush = {{ interval = 1000; }};
+        """
+        first, second, third = (f'{{ host = false; prefix = "{name}"; }}'
+                                for name in ("first", "second", "third"))
+        statsd = Listener(self, self.server)
+        agent = self.start_with(config.format(f"{first}, {second}"))
+        self.ask("small?s=a", 3)
+        self.server.wait_until_quiet("server0")
+        self.reload(agent, config.format(second))
+        wait_for(lambda: statsd.counters["first.a.requests"] == 3, "the last flush")
+        self.ask("small?s=a", 2)
+        self.server.wait_until_quiet("server0")
+        self.reload(agent, config.format(f"{third}, {second}"))
+        self.ask("small?s=a")
+        self.server.wait_until_quiet("server0")
+        self.assertEqual(agent.stop(), 0)
+        requests = {name: statsd.counters[f"{name}.a.requests"]
+                    for name in ("first", "second", "third")}
+        self.assertEqual(requests, {"first": 3, "second": 6, "third": 1})
+
     def test_destinations_come_and_go(self):
         config = """
             interfaces = ( {{ name = "server0"; }} );

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -505,6 +506,11 @@ static void destination_that_would_count_twice_is_an_error(void **state)
     assert_error("statsd = ( { dialect = \"datadog\"; tags = [ \"a\" ]; },\n"
                  "{ dialect = \"datadog\"; tags = [ \"b\" ]; } );",
                  "2: destination is listed twice: \"127.0.0.1:8125\"");
+    char host[HOST_NAME_MAX + 1] = "";
+    char content[HOST_NAME_MAX + 64];
+    gethostname(host, sizeof(host) - 1);
+    snprintf(content, sizeof(content), "statsd = ( { },\n{ host = \"%s\"; } );", host);
+    assert_error(content, "2: destination is listed twice: \"127.0.0.1:8125\"");
     AUTO(settings_free)
     struct settings *s = loaded("statsd = ( { }, { address = \"127.0.0.1:8126\"; },\n"
                                 "{ dialect = \"datadog\"; }, { prefix = \"b\"; },\n"
