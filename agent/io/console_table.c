@@ -7,10 +7,11 @@
  */
 #include "io/console.h"
 
-#include <stdio.h>
 #include <string.h>
 
-enum { NAME_WIDTH_MIN = 14, CELL_MAX = 32 };
+#include "base/scale.h"
+
+enum { NAME_WIDTH_MIN = 14 };
 
 /* Cells. */
 
@@ -28,24 +29,13 @@ static void add_cell(struct text *t, const char *cell, unsigned width)
     text_printf(t, "%*s", (int)width, cell);
 }
 
-struct scale {
-    const char *const units[7]; /* each a thousand of the one before */
-    double whole_below;         /* what is smaller is written out */
-};
-
 static const struct scale byte_scale = {{" B", " kB", " MB", " GB", " TB", " PB", " EB"}, 999.5};
 static const struct scale count_scale = {{"", "k", "M", "G", "T", "P", "E"}, 99999.5};
 
-/* "999 B", "1.2 kB", "123 MB": seven characters at most. */
 static void add_scaled(struct text *t, const struct scale *s, double number, unsigned width)
 {
-    char cell[CELL_MAX];
-    unsigned unit = 0;
-    if (number >= s->whole_below)
-        for (; number >= 999.5 && unit < ARRAY_SIZE(s->units) - 1; unit++)
-            number /= 1000;
-    int decimals = unit && number < 99.95 ? 1 : 0;
-    snprintf(cell, sizeof(cell), "%.*f%s", decimals, number, s->units[unit]);
+    char cell[SCALE_CELL_MAX];
+    scale_print(cell, s, number);
     add_cell(t, cell, width);
 }
 
