@@ -295,6 +295,12 @@ static void on_judge(void *context, struct problems *p)
     interfaces_judge(a->interfaces, p);
 }
 
+static void on_watching(void *context, struct text *names)
+{
+    const struct agent *a = context;
+    interfaces_names(a->interfaces, names);
+}
+
 static void on_reload_wanted(void *context, reload_done_fn *done, void *asker)
 {
     const struct agent *a = context;
@@ -318,8 +324,9 @@ static int open_outside(struct agent *a, struct claim *claim)
                                            .moment = on_moment_wanted,
                                            .rules = on_rules_wanted,
                                            .judge = on_judge,
-                                           .reload = on_reload_wanted,
-                                           .forget_reload = on_reload_forgotten},
+                                            .watching = on_watching,
+                                            .reload = on_reload_wanted,
+                                            .forget_reload = on_reload_forgotten},
                                  .ledger = a->ledger,
                                  .outputs = a->outputs,
                              });

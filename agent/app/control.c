@@ -94,6 +94,13 @@ static void add_status(struct text *t, struct control *c, uint64_t late_ms)
     if (p.text.size)
         text_add(t, bytes_make(p.text.data, p.text.size - 1)); /* without its last comma */
     text_add_string(t, "],");
+    text_add_string(t, "\"watching\":[");
+    AUTO(text_deinit) struct text names = {0};
+    c->agent.watching(c->agent.context, &names);
+    t->failed |= text_failed(&names);
+    if (names.size)
+        text_add(t, bytes_make(names.data, names.size - 1)); /* without its last comma */
+    text_add_string(t, "],");
     add_destinations(t, c->outputs);
 }
 

@@ -41,6 +41,10 @@ struct control_agent {
     /* Add what is wrong with what is watched. */
     void (*judge)(void *context, struct problems *p);
 
+    /* Add the names of the interfaces that are watched and up, as members of a JSON array, with a
+     * comma behind each. */
+    void (*watching)(void *context, struct text *names);
+
     /* Reload, and call @done with @asker; or forget that @asker wants that. */
     void (*reload)(void *context, reload_done_fn *done, void *asker);
     void (*forget_reload)(void *context, const void *asker);

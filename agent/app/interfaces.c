@@ -426,6 +426,17 @@ void interfaces_judge(const struct interfaces *i, struct problems *p)
         problems_add(p, "no interface is watched");
 }
 
+void interfaces_names(const struct interfaces *i, struct text *names)
+{
+    for (const struct watch_group *g = i->watched.groups; g; g = g->next) {
+        struct netif netif;
+        if (g->leaving || watch_group_is_deaf(g) || netif_find(&netif, g->name) < 0 || !netif.up)
+            continue;
+        text_add_json(names, bytes_from_string(g->name));
+        text_add_char(names, ',');
+    }
+}
+
 size_t interfaces_shares_max(const struct interfaces *i)
 {
     return i->watched.shares_max;

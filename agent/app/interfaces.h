@@ -83,6 +83,10 @@ size_t interfaces_count(const struct interfaces *i);
 /* Add what is wanted and not watched. */
 void interfaces_judge(const struct interfaces *i, struct problems *p);
 
+/* Add the names of those that are watched and up, as members of a JSON array, each with a comma
+ * behind. */
+void interfaces_names(const struct interfaces *i, struct text *names);
+
 /* The most engines that there have been at a time. */
 size_t interfaces_shares_max(const struct interfaces *i);
 

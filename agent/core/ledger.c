@@ -208,6 +208,7 @@ static void forget(struct ledger *l, struct entry *e)
 {
     for (unsigned p = 0; p < LEDGER_PERIODS; p++)
         service_counts_add(&l->other->service.counts[p], &e->service.counts[p]);
+    l->other->service.open += e->service.open;
     DL_DELETE(l->by_age, e);
     HASH_DEL(l->entries, e);
     free(e);
@@ -251,6 +252,7 @@ static uint64_t add_service(struct ledger *l, struct ledger_interface *i,
     uint64_t folded = e ? 0 : s->delta.requests;
     if (!e)
         e = l->other;
+    e->service.open += s->open_delta;
     for (unsigned p = 0; p < LEDGER_PERIODS; p++) {
         i->period[p].counts.services_folded += folded;
         service_counts_add(&e->service.counts[p], &s->delta);

@@ -30,6 +30,7 @@ enum ledger_period { LEDGER_INTERVAL, LEDGER_TOTAL, LEDGER_PERIODS };
 struct ledger_service {
     struct service_name name;
     struct service_counts counts[LEDGER_PERIODS];
+    int64_t open; /* of its connections; less than none, where _other has those that are too many */
 };
 
 /* More than are watched at a time: those are not to make room. */

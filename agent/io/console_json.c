@@ -99,39 +99,53 @@ static void add_counts(struct text *t, const struct service_counts *c)
     add_number(t, "unanswered", c->unanswered);
 }
 
-static void add_service(struct text *t, const struct ledger_service *s, enum ledger_period period)
+static void add_open(struct text *t, int64_t open)
+{
+    add_number(t, "open", (uint64_t)MAX(open, (int64_t)0));
+}
+
+/* @now: with what is as it is, not as it grew. */
+static void add_service(struct text *t, const struct ledger_service *s, enum ledger_period period,
+                        bool now)
 {
     text_add_char(t, '{');
     add_string(t, "name", s->name.text);
     add_counts(t, &s->counts[period]);
+    if (now)
+        add_open(t, s->open);
     end_member(t, '}');
 }
 
 static void add_left_out(struct text *t, const struct ledger_services *s, size_t from,
-                         enum ledger_period period)
+                         enum ledger_period period, bool now)
 {
     struct service_counts sum = {0};
-    for (size_t i = from; i < s->count; i++)
+    int64_t open = 0;
+    for (size_t i = from; i < s->count; i++) {
         service_counts_add(&sum, &s->services[i]->counts[period]);
+        open += s->services[i]->open;
+    }
     begin(t, "services_left_out", '{');
     add_number(t, "count", s->count - from);
     add_counts(t, &sum);
+    if (now)
+        add_open(t, open);
     end_member(t, '}');
 }
 
-static void add_services(struct text *t, struct ledger *l, enum ledger_period period, size_t max)
+static void add_services(struct text *t, struct ledger *l, enum ledger_period period, size_t max,
+                         bool now)
 {
     struct ledger_services s = ledger_services(l, period);
     size_t shown = MIN(s.count, max);
     begin(t, "services", '[');
     for (size_t i = 0; i < shown; i++)
-        add_service(t, s.services[i], period);
+        add_service(t, s.services[i], period, now);
     end_member(t, ']');
     if (shown < s.count)
-        add_left_out(t, &s, shown, period);
+        add_left_out(t, &s, shown, period, now);
 }
 
-/* @now: with what is as it is, not as it grew. */
 static void add_interface(struct text *t, const struct ledger_interface *i,
                           enum ledger_period period, bool now)
 {
@@ -171,7 +185,7 @@ void console_json_interval(struct text *t, struct ledger *l, const struct consol
     text_add_char(t, '{');
     add_seconds(t, "time", now->time_ns);
     add_seconds(t, "seconds", now->interval_ns);
-    add_services(t, l, LEDGER_INTERVAL, SIZE_MAX);
+    add_services(t, l, LEDGER_INTERVAL, SIZE_MAX, false);
     add_interfaces(t, l, LEDGER_INTERVAL, true);
     console_json_end(t);
 }
@@ -182,7 +196,7 @@ void console_json_final(struct text *t, struct ledger *l, const struct console_m
     if (now->since_ns)
         add_seconds(t, "since", now->since_ns);
     add_seconds(t, "seconds", now->elapsed_ns);
-    add_services(t, l, LEDGER_TOTAL, SIZE_MAX);
+    add_services(t, l, LEDGER_TOTAL, SIZE_MAX, false);
     add_interfaces(t, l, LEDGER_TOTAL, false);
     console_json_end(t);
 }
@@ -196,7 +210,7 @@ void console_json_moment(struct text *t, const struct console_moment *now)
 
 void console_json_totals(struct text *t, struct ledger *l, size_t services_max)
 {
-    add_services(t, l, LEDGER_TOTAL, services_max);
+    add_services(t, l, LEDGER_TOTAL, services_max, true);
     add_interfaces(t, l, LEDGER_TOTAL, true);
 }
 

@@ -72,6 +72,13 @@ static void judge(void *context, struct problems *p)
         problems_add(p, "%s is \"gone\"", "eth0");
 }
 
+static void watching(void *context, struct text *names)
+{
+    (void)context;
+    if (!lab.gone)
+        text_add_string(names, "\"eth0\",");
+}
+
 static void reload(void *context, reload_done_fn *done, void *asker)
 {
     (void)context;
@@ -94,8 +101,8 @@ static int begin(void **state)
     (void)state;
     static const struct rule_options rule = {.query = "s"};
     struct rule_error wrong;
-    const struct control_agent agent = {NULL,  want_reports, moment,       rules,
-                                        judge, reload,       forget_reload};
+    const struct control_agent agent = {NULL,     want_reports, moment,       rules, judge,
+                                        watching, reload,       forget_reload};
     AUTO(text_deinit) struct text error = {0};
     struct control_socket *socket;
     lab = (struct lab){0};

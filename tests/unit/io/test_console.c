@@ -52,6 +52,18 @@ static void add_service(struct ledger *l, const char *name, const struct service
     free(r);
 }
 
+/* @more of its connections are open. */
+static void add_open(struct ledger *l, const char *name, int64_t more)
+{
+    struct report *r = calloc(1, sizeof(*r) + sizeof(r->services[0]));
+    r->interface = "docker0";
+    r->service_count = 1;
+    snprintf(r->services[0].name.text, sizeof(r->services[0].name.text), "%s", name);
+    r->services[0].open_delta = more;
+    ledger_add(l, r);
+    free(r);
+}
+
 /* What one GET and its 404 moved. */
 static const struct service_counts yo = {
     .direction = {{.bytes = 136, .payload = 84, .control = 260, .packets = 1},
@@ -76,11 +88,13 @@ static size_t count_in(const char *text, const char *what)
 
 /* JSON of intervals and totals. */
 
-#define YO_JSON                                                                                    \
+#define YO_COUNTS_JSON                                                                             \
     "{\"name\":\"yo\",\"in\":{\"bytes\":136,\"payload\":84,\"retransmitted\":0,\"control\":260,"   \
     "\"packets\":1},\"out\":{\"bytes\":410,\"payload\":358,\"retransmitted\":0,\"control\":216,"   \
     "\"packets\":1},\"requests\":1,\"replies\":{\"1xx\":0,\"2xx\":0,\"3xx\":0,\"4xx\":1,"          \
-    "\"5xx\":0},\"unanswered\":0}"
+    "\"5xx\":0},\"unanswered\":0"
+#define YO_JSON     YO_COUNTS_JSON "}"
+#define YO_NOW_JSON YO_COUNTS_JSON ",\"open\":2}"
 #define ENGINE_JSON                                                                                \
     "\"ring_drops\":0,\"sessions_evicted\":0,\"services_folded\":0,\"names_changed\":0,\"gaps\":"  \
     "0,\"heads_cut\":0,"                                                                           \
@@ -116,11 +130,14 @@ static void totals_have_as_many_services_and_the_sum_of_the_rest(void **state)
     AUTO(ledger_free) struct ledger *l = make_docker0();
     add_service(l, "yo", &yo);
     add_service(l, "also", &yo);
+    add_open(l, "yo", 3);
+    add_open(l, "yo", -1);
+    add_open(l, "also", -1);
     ledger_end_interval(l);
     AUTO(text_deinit) struct text all = {0};
     console_json_totals(&all, l, 2);
     assert_null(strstr(all.data, "left_out"));
-    assert_non_null(strstr(all.data, YO_JSON "],\"interfaces\":[{\"name\":\"docker0\","));
+    assert_non_null(strstr(all.data, YO_NOW_JSON "],\"interfaces\":[{\"name\":\"docker0\","));
     AUTO(text_deinit) struct text one = {0};
     console_json_totals(&one, l, 1);
     assert_null(strstr(one.data, "\"yo\""));
