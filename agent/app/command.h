@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "app/json.h"
 #include "core/rule.h"
@@ -34,6 +35,9 @@ int command_print(struct text *t);
 int command_status(const char *path, bool json);
 
 int command_reload(const char *path);
+
+/* Show what moves at the agent at @path, asking it every @interval_ns, until the user ends it. */
+int command_top(const char *path, uint64_t interval_ns);
 
 /* Which of @rules takes a request for @url, a path or of absolute form; @host may be NULL. */
 int command_rules(const struct rule_set *rules, const char *url, const char *host, bool json);

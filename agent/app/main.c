@@ -18,6 +18,8 @@
 
 enum { EXIT_USAGE = 2 };
 
+static const uint64_t TOP_INTERVAL_NS = 1000000000;
+
 static int flush_output(void)
 {
     if (fflush(stdout) == 0)
@@ -119,6 +121,8 @@ static int run_question(const struct options *o, const struct settings *s)
         return EXIT_FAILURE;
     }
     const char *path = o->socket ? o->socket : s->control.path;
+    if (o->command == COMMAND_TOP)
+        return command_top(path, o->interval_ns ? o->interval_ns : TOP_INTERVAL_NS);
     return o->command == COMMAND_STATUS ? command_status(path, o->json) : command_reload(path);
 }
 

@@ -12,6 +12,9 @@ enum { OPTION_PRINT = 0x100, OPTION_INTERVAL, OPTION_SOCKET, OPTION_JSON };
 static const double INTERVAL_MIN_S = 0.1;
 static const double INTERVAL_MAX_S = 86400;
 
+/* The agent closes who asks nothing for 30 s. */
+static const uint64_t TOP_INTERVAL_MAX_NS = 20000000000;
+
 static const char SHORT_OPTIONS[] = ":c:i:r:tvVh";
 
 static const struct option LONG_OPTIONS[] = {
@@ -36,6 +39,7 @@ static const char HELP[] =
     "       httpacct [-c FILE] [--socket PATH] status [--json]\n"
     "       httpacct [-c FILE] [--socket PATH] reload\n"
     "       httpacct [-c FILE] rules URL [HOST] [--json]\n"
+    "       httpacct [-c FILE] [--socket PATH] top [--interval S]\n"
     "\n"
     "Counts the bytes that each HTTP service receives and sends, from packets.\n"
     "\n"
@@ -69,6 +73,8 @@ static const char HELP[] =
     "  reload              Let it read its config anew.\n"
     "  rules URL [HOST]    Say which rule of the config takes a request for URL, a path or\n"
     "                      http://HOST/PATH, and why the others don't.\n"
+    "  top                 Show on the terminal what each service moves now. h helps there.\n"
+    "      --interval S    top: seconds between looks, 0.1 to 20. Default: 1\n"
     "      --json          status, rules: as an object on one line.\n"
     "      --socket PATH   Ask at this socket. Default: the config's, or else\n"
     "                      " CONTROL_PATH ".\n"
@@ -180,9 +186,13 @@ static const char *find_misfit(const struct options *o)
     if (o->json && !json)
         return "--json is for status and rules";
     if (o->socket && !socket)
-        return "--socket is for status and reload";
-    if (asks && (o->read || o->interface_count || o->test || o->has_form || o->interval_ns))
-        return "-i, -r, -t, --print and --interval are not for commands";
+        return "--socket is for status, reload and top";
+    if (asks && (o->read || o->interface_count || o->test || o->has_form))
+        return "-i, -r, -t and --print are not for commands";
+    if (o->interval_ns && asks && o->command != COMMAND_TOP)
+        return "--interval is for top only of the commands";
+    if (o->command == COMMAND_TOP && o->interval_ns > TOP_INTERVAL_MAX_NS)
+        return "--interval of top is 20 seconds at most";
     if (o->read && o->interface_count > 1)
         return "-r takes at most one -i";
     return NULL;

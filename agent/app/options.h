@@ -18,7 +18,8 @@ enum { OPTIONS_INTERFACES_MAX = 256 };
 #define COMMANDS(X)                                                                                \
     X(STATUS, "status", 0, 0)                                                                      \
     X(RELOAD, "reload", 0, 0)                                                                      \
-    X(RULES, "rules", 1, 2) /* URL [HOST] */
+    X(RULES, "rules", 1, 2) /* URL [HOST] */                                                       \
+    X(TOP, "top", 0, 0)
 
 enum command {
     COMMAND_NONE, /* watch interfaces, or read a file */

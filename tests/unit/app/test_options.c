@@ -215,6 +215,9 @@ static void commands_stand_behind_options_or_before(void **state)
     assert_int_equal(options.command, COMMAND_RULES);
     assert_string_equal(options.arguments[0], "/x?s=yo");
     assert_string_equal(options.arguments[1], "a.example");
+    assert_int_equal(parse("top --interval 0.5"), OPTIONS_RUN);
+    assert_int_equal(options.command, COMMAND_TOP);
+    assert_int_equal(options.interval_ns, 500000000);
     assert_int_equal(parse("rules /x"), OPTIONS_RUN);
     assert_null(options.arguments[1]);
 }
@@ -232,16 +235,17 @@ static void commands_take_what_they_need(void **state)
 static void options_that_mean_nothing_to_a_command_are_wrong(void **state)
 {
     (void)state;
-    static const char words[] = "-i, -r, -t, --print and --interval are not for commands";
+    static const char words[] = "-i, -r, -t and --print are not for commands";
     assert_wrong("status -i lo", words);
     assert_wrong("status -r x", words);
     assert_wrong("-t rules /", words);
     assert_wrong("--print json reload", words);
-    assert_wrong("--interval 1 status", words);
+    assert_wrong("--interval 1 status", "--interval is for top only of the commands");
+    assert_wrong("top --interval 20.1", "--interval of top is 20 seconds at most");
     assert_wrong("--json", "--json is for status and rules");
     assert_wrong("--json reload", "--json is for status and rules");
-    assert_wrong("--socket /x", "--socket is for status and reload");
-    assert_wrong("--socket /x rules /", "--socket is for status and reload");
+    assert_wrong("--socket /x", "--socket is for status, reload and top");
+    assert_wrong("--socket /x rules /", "--socket is for status, reload and top");
 }
 
 int main(void)
