@@ -100,7 +100,8 @@ static void spread(struct layout *l, const struct top_list *list, unsigned spare
         if (!l->width[c] || !grows(&l->columns[c]))
             continue;
         unsigned max = l->columns[c].kind == CELL_BAR ? BAR_MAX : TOP_HISTORY + 1;
-        unsigned wider = MIN(spare / graphs--, max - l->width[c]);
+        unsigned wider = MIN(spare / graphs, max - l->width[c]);
+        graphs--;
         l->width[c] += wider;
         spare -= wider;
     }

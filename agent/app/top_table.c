@@ -60,7 +60,7 @@ static struct top_item *add(struct top_table *t, const char *name)
 void top_table_take(struct top_table *t, const char *name, const uint64_t count[static TOP_COUNTS],
                     double elapsed_s)
 {
-    char clean[TOP_NAME_MAX + 1];
+    char clean[TOP_NAME_MAX + 1] = "";
     clean_name(clean, name);
     struct top_item *i = top_table_find(t, clean);
     if (!i)
