@@ -95,6 +95,7 @@ static void add_balance(struct text *t, const json_t *interface)
         {"service_bytes", "of services"},
         {"not_http_bytes", "not HTTP"},
         {"untracked_bytes", "untracked"},
+        {"duplicate_bytes", "counted on another interface"},
         {"pending_bytes", "service not known yet"},
     };
     long long seen = number_of(interface, "tcp_bytes");

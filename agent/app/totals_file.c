@@ -105,7 +105,8 @@ static bool read_interface(const json_t *object, struct interface_record *i, str
     good = good && read_number(object, "service_bytes", &i->service_bytes, error) &&
            read_number(object, "pending_bytes", &pending_bytes, error);
     i->counts.tcp_bytes -= pending_bytes;
-    uint64_t known = i->service_bytes + i->counts.not_http_bytes + i->counts.untracked_bytes;
+    uint64_t known = i->service_bytes + i->counts.not_http_bytes + i->counts.untracked_bytes +
+                     i->counts.duplicate_bytes;
     if (good && i->counts.tcp_bytes != known)
         return fail(error, "the books don't balance of", i->name);
     return good;

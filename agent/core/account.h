@@ -97,6 +97,13 @@ static inline void account_untracked(struct account *a, uint64_t ip_bytes)
     a->pending_bytes -= ip_bytes;
 }
 
+/* @ip_bytes came in that another interface counts. */
+static inline void account_duplicate(struct account *a, uint64_t ip_bytes)
+{
+    a->total.tcp_bytes += ip_bytes;
+    a->total.duplicate_bytes += ip_bytes;
+}
+
 /* None of the services is in use any more: the next report says so. */
 static inline void account_end(struct account *a)
 {

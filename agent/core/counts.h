@@ -40,12 +40,13 @@ struct service_counts {
 /*
  * The two sides of an interface's books, IP bytes:
  *
- *   tcp = services (their bytes + control) + not_http + untracked + pending
+ *   tcp = services (their bytes + control) + not_http + untracked + duplicate + pending
  */
 #define BALANCE_COUNTS(X)                                                                          \
     X(tcp_bytes)       /* every TCP packet on watched ports */                                     \
     X(not_http_bytes)  /* of connections that are not HTTP */                                      \
-    X(untracked_bytes) /* of connections that could not be tracked */
+    X(untracked_bytes) /* of connections that could not be tracked */                              \
+    X(duplicate_bytes) /* of connections that another interface counts */
 
 /* X(name) for what tells how the engine fares. */
 #define ENGINE_COUNTS(X)                                                                           \

@@ -504,6 +504,7 @@ void engine_lost(struct engine *e, const struct engine_lost *lost)
 {
     struct account *a = account_of(e);
     a->total.ring_drops += lost->ring_drops;
+    account_duplicate(a, lost->duplicate_bytes);
     for (enum direction d = DIRECTION_IN; d <= DIRECTION_OUT; d++) {
         struct direction_counts counts = lost->direction[d];
         if (counts.bytes + counts.control + counts.packets == 0)

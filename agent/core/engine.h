@@ -88,11 +88,13 @@ const struct filter_counts *engine_seen(const struct engine *e);
 
 /*
  * Packets that the kernel counted but could not deliver, by direction as far as
- * the ports tell it. They are charged to _unknown.
+ * the ports tell it. They are charged to _unknown, but for those that it did not
+ * have to deliver.
  */
 struct engine_lost {
     uint64_t ring_drops;
     struct direction_counts direction[2]; /* bytes, control and packets are read */
+    uint64_t duplicate_bytes;             /* IP bytes of packets that another interface counts */
 };
 
 void engine_lost(struct engine *e, const struct engine_lost *lost);

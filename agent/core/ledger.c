@@ -360,6 +360,6 @@ int64_t ledger_interface_imbalance(const struct ledger_interface *i)
 {
     const struct interface_counts *c = &i->period[LEDGER_TOTAL].counts;
     uint64_t known = i->period[LEDGER_TOTAL].service_bytes + c->not_http_bytes +
-                     c->untracked_bytes + i->gauges.pending_bytes;
+                     c->untracked_bytes + c->duplicate_bytes + i->gauges.pending_bytes;
     return (int64_t)(c->tcp_bytes - known);
 }

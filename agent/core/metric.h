@@ -30,11 +30,13 @@
 
 #define INTERFACE_METRICS(X)                                                                       \
     X(tcp_bytes, INTERFACE, COUNTER, true, "byte",                                                 \
-      "IP bytes of all TCP packets on watched ports: the sum of the four that follow")             \
+      "IP bytes of all TCP packets on watched ports: the sum of the five that follow")             \
     X(service_bytes, INTERFACE, COUNTER, true, "byte", "of these, charged to services")            \
     X(not_http_bytes, INTERFACE, COUNTER, true, "byte", "of connections that are not HTTP")        \
     X(untracked_bytes, INTERFACE, COUNTER, true, "byte",                                           \
       "of connections that could not be tracked")                                                  \
+    X(duplicate_bytes, INTERFACE, COUNTER, true, "byte",                                           \
+      "of connections that another interface counts, with count_once")                             \
     X(pending_bytes, INTERFACE, GAUGE, true, "byte", "whose service is not known yet")             \
     X(ring_drops, INTERFACE, COUNTER, true, "packet", "packets that the ring had no room for")     \
     X(sessions, INTERFACE, GAUGE, true, "connection", "HTTP connections in the table")             \

@@ -225,8 +225,8 @@ enum { INTERFACE_WIDTH = 15, DROPS_WIDTH = 6 };
 static const struct {
     const char *title;
     unsigned width;
-} terms[] = {
-    {"tcp =", 8}, {"services +", 11}, {"not http +", 11}, {"untracked +", 12}, {"pending", 8}};
+} terms[] = {{"tcp =", 8},        {"services +", 11}, {"not http +", 11},
+             {"untracked +", 12}, {"twice +", 8},     {"pending", 8}};
 
 static void add_books_titles(struct text *t)
 {
@@ -241,11 +241,9 @@ static void add_books(struct text *t, const struct ledger_interface *i)
 {
     const struct interface_counts *c = &i->period[LEDGER_TOTAL].counts;
     const uint64_t bytes[ARRAY_SIZE(terms)] = {
-        c->tcp_bytes,
-        i->period[LEDGER_TOTAL].service_bytes,
-        c->not_http_bytes,
-        c->untracked_bytes,
-        i->gauges.pending_bytes,
+        c->tcp_bytes,       i->period[LEDGER_TOTAL].service_bytes,
+        c->not_http_bytes,  c->untracked_bytes,
+        c->duplicate_bytes, i->gauges.pending_bytes,
     };
 
     AUTO(text_deinit) struct text name = {0};

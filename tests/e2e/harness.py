@@ -105,7 +105,7 @@ def read_transactions(path, *options):
 class Totals:
     """The last line of --print json."""
 
-    BALANCE = ("service_bytes", "not_http_bytes", "untracked_bytes")
+    BALANCE = ("service_bytes", "not_http_bytes", "untracked_bytes", "duplicate_bytes")
 
     def __init__(self, final):
         if final.get("final") is not True:

@@ -174,10 +174,11 @@ static void what_was_pending_is_left_out_on_both_sides(void **state)
 {
     (void)state;
     AUTO(text_deinit)
-    struct text t = changed("\"tcp_bytes\":7,\"not_http_bytes\":0,\"untracked_bytes\":0,"
-                            "\"service_bytes\":7,\"pending_bytes\":0",
-                            "\"tcp_bytes\":107,\"not_http_bytes\":0,\"untracked_bytes\":0,"
-                            "\"service_bytes\":7,\"pending_bytes\":100");
+    struct text t = changed(
+        "\"tcp_bytes\":7,\"not_http_bytes\":0,\"untracked_bytes\":0,\"duplicate_bytes\":0,"
+        "\"service_bytes\":7,\"pending_bytes\":0",
+        "\"tcp_bytes\":107,\"not_http_bytes\":0,\"untracked_bytes\":0,\"duplicate_bytes\":0,"
+        "\"service_bytes\":7,\"pending_bytes\":100");
     AUTO(text_deinit) struct text error = {0};
     AUTO(ledger_free) struct ledger *l = make_ledger(SERVICES);
     assert_int_equal(read_into(l, &t, &error), 0);

@@ -162,10 +162,10 @@ static void every_member_of_the_counts_is_shown(void **state)
         "- agent.unsent_bytes=7, - agent.cpu_ms=8, - agent.due_bytes=9, - agent.flush_ms=10, "
         "- agent.memory_bytes=11, "
         "-@0 agent.tcp_bytes=1, -@0 agent.service_bytes=20, -@0 agent.not_http_bytes=2, "
-        "-@0 agent.untracked_bytes=3, -@0 agent.pending_bytes=100, -@0 agent.ring_drops=4, "
-        "-@0 agent.sessions=101, -@0 agent.sessions_evicted=5, -@0 agent.services=102, "
-        "-@0 agent.services_folded=6, -@0 agent.names_changed=7, -@0 agent.gaps=8, "
-        "-@0 agent.heads_cut=9, -@0 agent.resumed=10");
+        "-@0 agent.untracked_bytes=3, -@0 agent.duplicate_bytes=4, -@0 agent.pending_bytes=100, "
+        "-@0 agent.ring_drops=5, -@0 agent.sessions=101, -@0 agent.sessions_evicted=6, "
+        "-@0 agent.services=102, -@0 agent.services_folded=7, -@0 agent.names_changed=8, "
+        "-@0 agent.gaps=9, -@0 agent.heads_cut=10, -@0 agent.resumed=11");
 }
 
 static void what_is_not_accepted_stays_and_grows(void **state)

@@ -1134,6 +1134,16 @@ static void lost_packets_are_unknown(void **state)
     assert_int_equal(counts("_unknown", DIRECTION_OUT)->control, 80);
 }
 
+static void duplicates_are_a_term_of_their_own(void **state)
+{
+    (void)state;
+    engine_lost(t.engine, &(struct engine_lost){.duplicate_bytes = 500});
+    engine_lost(t.engine, &(struct engine_lost){.duplicate_bytes = 60});
+    trial_finish(&t);
+    assert_int_equal(trial_interface(&t)->duplicate_bytes, 560);
+    assert_int_equal(trial_interface(&t)->tcp_bytes, 560);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -1195,6 +1205,7 @@ int main(void)
         TEST(idle_beginnings_are_dropped_after_their_time),
         TEST(open_connections_belong_to_their_last_service),
         TEST(lost_packets_are_unknown),
+        TEST(duplicates_are_a_term_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,7 +110,8 @@ static void final_line_has_the_totals(void **state)
     console_json_final(&t, l, &now);
     check_text(&t, "{\"final\":true,\"seconds\":12.500000,\"services\":[" YO_JSON "],"
                    "\"interfaces\":[{\"name\":\"docker0\",\"tcp_bytes\":1022,\"not_http_bytes\":0,"
-                   "\"untracked_bytes\":0,\"service_bytes\":1022," ENGINE_JSON "}]}\n");
+                   "\"untracked_bytes\":0,\"duplicate_bytes\":0,\"service_bytes\":1022," ENGINE_JSON
+                   "}]}\n");
 }
 
 static void final_line_says_since_when_it_counts(void **state)
@@ -179,7 +180,7 @@ static void interval_line_has_what_moved_in_it(void **state)
     console_json_interval(&t, l, &now);
     check_text(&t, "{\"time\":1532038700.123456,\"seconds\":2.000000,\"services\":[" YO_JSON "],"
                    "\"interfaces\":[{\"name\":\"docker0\",\"tcp_bytes\":1082,\"not_http_bytes\":0,"
-                   "\"untracked_bytes\":0,\"service_bytes\":1022,"
+                   "\"untracked_bytes\":0,\"duplicate_bytes\":0,\"service_bytes\":1022,"
                    "\"pending_bytes\":60," ENGINE_JSON "}]}\n");
 }
 
@@ -392,8 +393,8 @@ static void plain_table_has_all_columns(void **state)
             "total           2.6 kB  123 MB  1.2 kB 61.7 MB     123k     1    22   333  4445 55555"
             "          6  1.5 kB\n"
             "\n"
-            "interface         tcp = services + not http + untracked + pending drops\n"
-            "docker0          123 MB     123 MB        0 B         0 B     0 B     0\n");
+            "interface         tcp = services + not http + untracked + twice + pending drops\n"
+            "docker0          123 MB     123 MB        0 B         0 B     0 B     0 B     0\n");
 }
 
 static void table_without_services_is_friendly(void **state)
