@@ -19,6 +19,7 @@
 #include "filter.h"
 #include "packet.bpf.h"
 
+#include "claim.bpf.h"
 #include "keep.bpf.h"
 
 const volatile bool ignore_outgoing;
@@ -70,6 +71,15 @@ static __always_inline void account(__u32 class, const struct filter_count *more
     sum->packets += more->packets;
 }
 
+/* Returns whether another capture counts @p, which adds to @count: then that is accounted for. */
+static __always_inline bool is_duplicate(const struct packet *p, const struct filter_count *count)
+{
+    if (!claimant || claim_packet(p))
+        return false;
+    account(FILTER_DUPLICATE, count);
+    return true;
+}
+
 static __always_inline int filter(struct __sk_buff *skb, bool has_gso_size, bool keeps)
 {
     struct packet p = {0};
@@ -81,6 +91,9 @@ static __always_inline int filter(struct __sk_buff *skb, bool has_gso_size, bool
 
     struct filter_count count = {.bytes = p.end - p.ip, .packets = 1};
     if (kind != TCP) {
+        order_flow(&p);
+        if (is_duplicate(&p, &count))
+            return DROP;
         account(kind == FRAGMENT ? FILTER_FRAGMENT : FILTER_MALFORMED, &count);
         return kind == FRAGMENT ? DELIVER_WHOLE : DROP;
     }
@@ -89,6 +102,8 @@ static __always_inline int filter(struct __sk_buff *skb, bool has_gso_size, bool
         return DROP;
     order_flow(&p);
     count = count_tcp(skb, &p, has_gso_size);
+    if (is_duplicate(&p, &count))
+        return DROP;
     enum filter_class class = filter_class(p.source, source, p.destination, destination);
 
     int verdict = keeps ? keep_or_deliver(skb, &p, &count) : DELIVER_WHOLE;

@@ -19,6 +19,7 @@ enum filter_class {
     FILTER_MALFORMED, /* TCP by the IP header, but without a TCP header; not delivered */
     FILTER_KEPT_IN,   /* on watched ports, counted with their flow and not delivered */
     FILTER_KEPT_OUT,
+    FILTER_DUPLICATE, /* of a connection that another capture counts; not delivered */
     FILTER_CLASSES,
 };
 
@@ -133,7 +134,23 @@ struct filter_order {
     } side[2];
 };
 
+/* Which capture counts one side of a flow, of those that see it. They are interface indexes. */
+struct filter_claim_side {
+    __u64 missed_ns; /* CLOCK_MONOTONIC: with missed_by, when that was */
+    __u32 owner;
+    __u32 missed_by; /* another saw a packet, and the owner has seen none since. 0: it has */
+    __u32 seen;      /* the owner has seen a packet */
+    __u32 zero;
+};
+
+struct filter_claim {
+    struct filter_claim_side side[2];
+};
+
+_Static_assert(sizeof(struct filter_claim) == 48, "no padding, the same on both sides");
+
 /* The bit of @port is number port % 64 of entry port / 64 of the map of watched ports. */
 enum { FILTER_PORT_WORDS = 65536 / 64 };
 
 enum { FILTER_FLOWS_MAX = 65536, FILTER_RECORDS_BYTES = 2 << 20 };
+enum { FILTER_CLAIMS_MAX = 65536, FILTER_CLAIMANTS_MAX = 4096 };

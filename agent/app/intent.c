@@ -64,9 +64,11 @@ static int keep_fixed(struct settings *s, const struct settings *running, struct
 
     say_fixed(said, "ring", s->ring_bytes != running->ring_bytes);
     say_fixed(said, "offload", s->offload != running->offload);
+    say_fixed(said, "count_once", s->count_once != running->count_once);
     say_fixed(said, "workers", s->workers < running->workers);
     s->ring_bytes = running->ring_bytes;
     s->offload = running->offload;
+    s->count_once = running->count_once;
     s->workers = MAX(s->workers, running->workers);
     int error = settings_control_copy(&s->control, &running->control);
     return error < 0 ? error : settings_state_copy(&s->state, &running->state);
@@ -98,6 +100,7 @@ static int set_agent(struct intent *i, const struct intent *running)
     a->outputs = &s->outputs;
     a->wish.ring_bytes = s->ring_bytes;
     a->wish.offload = s->offload && a->form != CONSOLE_EVENTS && a->form != CONSOLE_TRANSACTIONS;
+    a->wish.count_once = s->count_once;
     a->wish.workers = s->workers;
     int error = 0;
     if (running)

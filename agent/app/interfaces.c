@@ -15,8 +15,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "io/capture.h"
+#include "io/claims.h"
 #include "io/netif.h"
 #include "io/netif_monitor.h"
+#include "io/privileges.h"
 
 AUTO_DEFINE(struct watch_plan_item, free)
 
@@ -33,9 +35,10 @@ struct interfaces {
 
     struct interfaces_wish wish;
     struct watch_failures failures;
-    bool silent; /* failures are not said, but kept */
-    bool idle;   /* the log knows that nothing is watched */
-    bool full;   /* the log knows that there are too many */
+    struct claims *claims; /* with count_once */
+    bool silent;           /* failures are not said, but kept */
+    bool idle;             /* the log knows that nothing is watched */
+    bool full;             /* the log knows that there are too many */
 
     bool asked;
     bool stopping;
@@ -122,6 +125,7 @@ static int begin(struct interfaces *i, const struct netif *netif, unsigned share
         .shares = wanted->workers,
         .ring_bytes = ring_bytes(i, shares),
         .offload = i->wish.offload,
+        .claims = i->claims,
         .engine = i->wish.engine,
         .form = i->options.form,
         .lines = i->options.lines,
@@ -326,6 +330,7 @@ struct interfaces *interfaces_close(struct interfaces *i)
     if (!i)
         return NULL;
     watch_set_deinit(&i->watched);
+    i->claims = claims_free(i->claims);
     i->monitor = netif_monitor_close(i->monitor);
     watch_list_free(i->wish.list);
     watch_failures_deinit(&i->failures);
@@ -366,11 +371,25 @@ static int check_start(const struct interfaces *i)
     return error;
 }
 
+static int make_claims(struct interfaces *i)
+{
+    privileges_raise();
+    int error = claims_new(&i->claims);
+    privileges_lower();
+    if (error < 0)
+        log_error("count_once: %s",
+                  error == -EPERM ? "needs root or CAP_BPF: try sudo" : strerror(-error));
+    return error;
+}
+
 int interfaces_start(struct interfaces *i, const struct interfaces_wish *wish)
 {
     i->silent = true;
     i->wish = *wish;
-    int error = compare(i);
+    int error = wish->count_once ? make_claims(i) : 0;
+    if (error < 0)
+        return error;
+    error = compare(i);
     if (error < 0)
         log_error("can't list the interfaces: %s", strerror(-error));
     return error < 0 ? error : check_start(i);

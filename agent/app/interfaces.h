@@ -30,6 +30,7 @@ struct interfaces_wish {
     struct engine_options engine; /* for each of them; its name, ports and observer are not read */
     uint32_t ring_bytes;          /* for each worker of them, 0: by their number */
     bool offload;                 /* let the kernel keep what need not be seen */
+    bool count_once;              /* what passes several of them, on the first one only */
     unsigned workers;             /* threads; more, if an interface wants more */
 };
 
@@ -73,7 +74,8 @@ void interfaces_announce(struct interfaces *i);
  * another number of workers: then it begins anew. It takes the rules, limits and
  * ports that are wanted now; whoever has answered a question that was asked after
  * this has done so, and does not use the former ones. ring_bytes and offload are
- * for those that begin. What can't be watched is tried again.
+ * for those that begin, count_once stays as it was. What can't be watched is tried
+ * again.
  */
 void interfaces_want(struct interfaces *i, const struct interfaces_wish *wish);
 

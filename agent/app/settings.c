@@ -189,6 +189,7 @@ static const struct key keys[] = {
     {"services", key_read_group, .keys = service_keys},
     {"ring", key_read_group, .keys = ring_keys},
     {"offload", key_read_bool, offsetof(struct settings, offload), .keys = NULL},
+    {"count_once", key_read_bool, offsetof(struct settings, count_once), .keys = NULL},
     {"workers", key_read_uint32, offsetof(struct settings, workers), .min = 1, .max = 64},
     {"statsd", settings_outputs_read_statsd, offsetof(struct settings, outputs), .keys = NULL},
     {"flush", settings_outputs_read_flush, offsetof(struct settings, outputs), .keys = NULL},

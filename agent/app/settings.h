@@ -40,6 +40,7 @@ struct settings {
     uint64_t services_idle_ns; /* after which one is forgotten: at least the longest interval */
     uint32_t ring_bytes;       /* of each worker of each interface, 0: by their number */
     bool offload;              /* let the kernel keep what need not be seen */
+    bool count_once;           /* what passes several interfaces, on the first one only */
     uint32_t workers;          /* threads that the interfaces are spread over, at least */
     struct settings_outputs outputs;
     struct settings_control control;

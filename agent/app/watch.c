@@ -157,6 +157,7 @@ int watch_open(struct watch **out, const struct watch_options *options)
                                           .ring_bytes = options->ring_bytes,
                                           .keeps = options->offload,
                                           .group = options->group,
+                                          .claims = options->claims,
                                       });
     privileges_lower();
     if (error < 0)
@@ -167,7 +168,10 @@ int watch_open(struct watch **out, const struct watch_options *options)
 
 int watch_start(struct watch *w)
 {
-    return capture_start(w->capture);
+    privileges_raise();
+    int error = capture_start(w->capture);
+    privileges_lower();
+    return error;
 }
 
 struct watch *watch_free(struct watch *w)

@@ -26,6 +26,7 @@ struct watch_options {
     uint32_t ring_bytes;
     bool offload;                 /* let the kernel keep what need not be seen */
     struct capture_group *group;  /* that shares the interface, or NULL */
+    const struct claims *claims;  /* outlives the watch, or NULL: see io/capture.h */
     struct engine_options engine; /* what it borrows outlives the watch */
     struct inbox_slot *slot;      /* borrowed until inbox_end() */
 };

@@ -27,6 +27,7 @@ static int open_share(struct watch_group *g, const struct watch_group_options *o
         .ring_bytes = o->ring_bytes,
         .offload = o->offload,
         .group = o->shares > 1 ? captures : NULL,
+        .claims = o->claims,
         .engine = g->change.engine,
         .slot = &s->slot,
     };

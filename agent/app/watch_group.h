@@ -49,6 +49,7 @@ struct watch_group_options {
     struct inbox *inbox;          /* outlives the group */
     uint32_t ring_bytes;          /* for each share */
     bool offload;                 /* let the kernel keep what need not be seen */
+    const struct claims *claims;  /* outlives the group, or NULL: see io/capture.h */
     struct engine_options engine; /* of the interface; its name and observer are not read */
     enum console_form form;       /* what the engines have to tell */
     reporter_lines_fn *lines;     /* takes it, in the workers' threads */

@@ -59,6 +59,9 @@ struct capture {
     struct filter *filter;
     bool raw; /* SOCK_RAW: with link header, and struct virtio_net_hdr */
     uint32_t link_header_bytes;
+    uint32_t index;              /* of its interface */
+    const struct claims *claims; /* NULL: it counts for itself */
+    bool claims_joined;
 
     uint8_t *ring;
     unsigned block_count;
@@ -124,14 +127,27 @@ static int filter_load(struct capture *c, const struct netif *netif,
                                        .ignore_outgoing = netif->type == ARPHRD_LOOPBACK,
                                        .shares = options->group && !options->group->members,
                                        .ports = options->ports,
+                                       .claimant = c->claims ? c->index : 0,
+                                       .claims = c->claims,
                                    });
 }
 
-/* Let in what the filter lets pass. */
-static int hear(const struct capture *c)
+static void leave_claims(struct capture *c)
 {
+    if (c->claims_joined)
+        claims_leave(c->claims, c->index);
+    c->claims_joined = false;
+}
+
+/* Let in what the filter lets pass. */
+static int hear(struct capture *c)
+{
+    int r = c->claims ? claims_join(c->claims, c->index) : 0;
+    if (r < 0)
+        return r;
+    c->claims_joined = c->claims;
     int program_fd = filter_fd(c->filter);
-    int r = setsockopt(c->fd, SOL_SOCKET, SO_ATTACH_BPF, &program_fd, sizeof(program_fd));
+    r = setsockopt(c->fd, SOL_SOCKET, SO_ATTACH_BPF, &program_fd, sizeof(program_fd));
     return r < 0 ? -errno : 0;
 }
 
@@ -222,6 +238,8 @@ int capture_open(struct capture **out, const struct capture_options *options)
     AUTO(capture_close) struct capture *c = calloc(1, sizeof(*c));
     if (!c)
         return -ENOMEM;
+    c->index = (uint32_t)netif.index;
+    c->claims = options->claims;
     choose_form(c, &netif);
 
     /* Protocol 0: the socket stays deaf until bind(), when all is in place. */
@@ -256,6 +274,7 @@ struct capture *capture_close(struct capture *c)
         munmap(c->ring, (size_t)BLOCK_BYTES * c->block_count);
     if (c->fd >= 0)
         close(c->fd);
+    leave_claims(c);
     filter_close(c->filter);
     free(c);
     return NULL;
@@ -420,6 +439,8 @@ int capture_settle(struct capture *c, const struct filter_counts *seen, struct e
     *untracked_bytes = 0;
 
     const struct filter_counts *kept = &c->kept_due, *counted = &c->counted;
+    struct filter_count twice = charge_class(c, counted, FILTER_DUPLICATE, seen);
+    lost->duplicate_bytes = twice.bytes + twice.control;
     add_counts(&lost->direction[DIRECTION_IN], charge_class(c, kept, FILTER_KEPT_IN, seen));
     add_counts(&lost->direction[DIRECTION_OUT], charge_class(c, kept, FILTER_KEPT_OUT, seen));
     if (!c->drained && c->empty_ns < c->counted_ns + SETTLE_NS)
@@ -485,6 +506,7 @@ int capture_stop(struct capture *c)
     int r = deafen(c);
     if (r < 0)
         return r;
+    leave_claims(c); /* what comes from now on is another's */
     c->stopped_ns = clock_ns();
     return 0;
 }

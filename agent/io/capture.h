@@ -24,6 +24,7 @@
 #include "core/engine.h"
 #include "core/packet.h"
 #include "core/port_set.h"
+#include "io/claims.h"
 
 enum { CAPTURE_RING_BYTES = 8 << 20, CAPTURE_RING_BYTES_MIN = 2 << 20 };
 
@@ -47,6 +48,7 @@ struct capture_options {
     uint32_t ring_bytes;          /* memory; rounded to blocks, at least 2 MiB */
     bool keeps;                   /* leave in the kernel what need not be delivered */
     struct capture_group *group;  /* to join; NULL: it gets all packets */
+    const struct claims *claims;  /* so that others don't count it, too; outlives it. NULL: none */
 };
 
 struct capture;
@@ -98,9 +100,8 @@ int capture_read(struct capture *c, unsigned blocks_max, const struct capture_ta
  * an engine that has seen another capture before does not fit.
  * @lost and @untracked_bytes get what was lost since the last call: packets on
  * watched ports, and TCP packets that can't be told (fragments that were lost,
- * malformed ones). Of the bytes it is never too much; a loss shows up with a
- * delay until capture_drain(), after which nothing is missing. ring_drops is
- * exact.
+ * malformed ones), and what another capture counts. Of the bytes it is never too much; a loss shows
+ * up with a delay until capture_drain(), after which nothing is missing. ring_drops is exact.
  *
  * Cheap: call it after each capture_read().
  */

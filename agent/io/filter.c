@@ -52,6 +52,17 @@ static void set_knobs(struct filter_bpf *bpf, const struct filter_options *optio
     bpf->rodata->link_header_bytes = options->link_header_bytes;
     bpf->rodata->count_segments = options->super_packets;
     bpf->rodata->ignore_outgoing = options->ignore_outgoing;
+    bpf->rodata->claimant = options->claimant;
+}
+
+/* Without a claimant the program has no use for the maps. */
+static int describe_claims(struct filter_bpf *bpf, const struct filter_options *options)
+{
+    if (options->claimant)
+        return claims_describe(options->claims, bpf->maps.claims, bpf->maps.claimants);
+    bpf_map__set_autocreate(bpf->maps.claims, false);
+    bpf_map__set_autocreate(bpf->maps.claimants, false);
+    return 0;
 }
 
 /* The maps of a program that is not loaded may be of a kind that the kernel lacks. */
@@ -89,7 +100,11 @@ static int load(struct filter *f, const struct filter_options *options, enum abi
     if (ability != KEEPS)
         leave_out_flows(f->bpf);
 
-    int r = filter_bpf__load(f->bpf);
+    int r = describe_claims(f->bpf, options);
+    if (r == 0)
+        r = filter_bpf__load(f->bpf);
+    if (r == 0 && options->claimant)
+        r = claims_lend(options->claims, f->bpf->maps.claims, f->bpf->maps.claimants);
     if (r == 0 && ability == KEEPS) {
         f->records = ring_buffer__new(bpf_map__fd(f->bpf->maps.records), take_record, f, NULL);
         r = f->records ? 0 : -errno;

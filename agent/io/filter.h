@@ -17,6 +17,7 @@
 #include "base/macros.h"
 #include "bpf/filter.h"
 #include "core/port_set.h"
+#include "io/claims.h"
 
 struct filter_options {
     uint32_t link_header_bytes;   /* 14: Ethernet. 0: none, a packet begins with IP */
@@ -24,6 +25,8 @@ struct filter_options {
     bool keeps;                   /* what need not be delivered, if the kernel can */
     bool ignore_outgoing;         /* on loopback each packet goes out and comes in */
     bool shares;                  /* load the program of filter_share_fd(), too */
+    uint32_t claimant;            /* who it counts for, see io/claims.h. 0: for itself */
+    const struct claims *claims;  /* with a claimant; borrowed for the call */
     const struct port_set *ports; /* copied */
 };
 

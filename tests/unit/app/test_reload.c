@@ -211,12 +211,13 @@ static void what_needs_a_restart_is_said_each_time(void **state)
 {
     (void)state;
     answers_at_once = true;
-    write_config("offload = false; ring = { size = 3; };");
+    write_config("offload = false; ring = { size = 3; }; count_once = true;");
     for (unsigned i = 0; i < 2; i++) {
         reload_begin(reload, take_done, NULL);
         assert_int_equal(told.error, 0);
         assert_string_equal(told.said, "ring: needs a restart, and stays as it was\n"
-                                       "offload: needs a restart, and stays as it was\n");
+                                       "offload: needs a restart, and stays as it was\n"
+                                       "count_once: needs a restart, and stays as it was\n");
     }
     write_config("workers = 3;");
     reload_begin(reload, take_done, NULL);
