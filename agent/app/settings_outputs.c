@@ -74,7 +74,7 @@ static int read_dialect(const struct key *k, const config_setting_t *s, void *fi
     (void)k;
     if (key_is(s, CONFIG_TYPE_STRING) && statsd_dialect_find(field, config_setting_get_string(s)))
         return 0;
-    return key_fail_value(s, "\"graphite\" or \"datadog\"", error);
+    return key_fail_value(s, "\"graphite\", \"graphite-tags\" or \"datadog\"", error);
 }
 
 static int read_prefix(const struct key *k, const config_setting_t *s, void *field,
@@ -187,14 +187,45 @@ static int check_lines(const struct settings_statsd *d, const config_setting_t *
     return 0;
 }
 
+/* Carbon keeps but one tag of each key. */
+static bool has_earlier_key(const struct settings_statsd *d, size_t number)
+{
+    size_t size = strcspn(d->tags[number], ":") + 1;
+    for (size_t i = 0; i < number; i++)
+        if (strncmp(d->tags[i], d->tags[number], size) == 0)
+            return true;
+    return false;
+}
+
+static const char *graphite_tag_problem(const struct settings_statsd *d, size_t number)
+{
+    const char *problem = statsd_tag_check_graphite(d->tags[number]);
+    return !problem && has_earlier_key(d, number) ? "has the key of another" : problem;
+}
+
+static int check_graphite_tags(const struct settings_statsd *d, const config_setting_t *s,
+                               struct text *error)
+{
+    for (size_t i = 0; i < d->tag_count; i++) {
+        const char *problem = graphite_tag_problem(d, i);
+        if (!problem)
+            continue;
+        AUTO(text_deinit) struct text what = {0};
+        text_printf(&what, "a tag %s", problem);
+        return text_failed(&what) ? -ENOMEM : key_fail_text(s, what.data, d->tags[i], error);
+    }
+    return 0;
+}
+
 static int check_statsd(const struct settings_statsd *d, const config_setting_t *s,
                         struct text *error)
 {
     if (d->dialect == STATSD_GRAPHITE && d->tag_count)
-        return key_fail(s, "tags are for the dialect \"datadog\"", error);
+        return key_fail(s, "the dialect \"graphite\" has no tags", error);
     if (d->dialect == STATSD_DATADOG && d->host)
-        return key_fail(s, "host is for the dialect \"graphite\"", error);
-    return check_lines(d, s, error);
+        return key_fail(s, "the dialect \"datadog\" has no host", error);
+    int r = d->dialect == STATSD_GRAPHITE_TAGS ? check_graphite_tags(d, s, error) : 0;
+    return r < 0 ? r : check_lines(d, s, error);
 }
 
 static int read_destination(struct settings_statsd *d, const config_setting_t *s,

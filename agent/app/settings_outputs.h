@@ -25,7 +25,7 @@ struct settings_statsd {
     struct endpoint endpoint;
     enum statsd_dialect dialect;
     const char *prefix;
-    bool with_host;   /* graphite only */
+    bool with_host;   /* not datadog */
     const char *host; /* NULL: this host's name */
     const char **tags;
     size_t tag_count;

@@ -10,8 +10,8 @@
 enum {
     NAME_MAX_BYTES = 127, /* of graphite lines */
     SERVICE_TAIL_BYTES = sizeof(".out.retransmitted") - 1,
-    HOST_NODE_MAX = 32,
-    INTERFACE_NODE_MAX = 24,
+    HOST_MAX = 32,
+    INTERFACE_MAX = 24,
 
     LINE_REST_MAX = 256, /* what a line has besides its head and configured tags, and more */
 };
@@ -20,8 +20,17 @@ struct statsd_encoder {
     enum statsd_dialect dialect;
     size_t service_max;
     struct text head; /* of every line: "httpacct.web1." */
-    struct text tags; /* those that are configured: "env:prod,team:web" */
+    struct text tags; /* the same on all lines: "env:prod,team:web", "host=web1;env=prod" */
 };
+
+/* How tags are written. */
+struct tag_style {
+    const char *begin, *separator;
+    char equals;
+};
+
+static const struct tag_style datadog_style = {"|#", ",", ':'};
+static const struct tag_style graphite_style = {";", ";", '='};
 
 bool statsd_dialect_find(enum statsd_dialect *dialect, const char *name)
 {
@@ -39,10 +48,13 @@ bool statsd_dialect_find(enum statsd_dialect *dialect, const char *name)
     return false;
 }
 
-#define TAG_SERVICE   "service:"
-#define TAG_CLASS     "class:"
-#define TAG_DIRECTION "direction:"
-#define TAG_INTERFACE "interface:"
+#define TAG_SERVICE   "service"
+#define TAG_CLASS     "class"
+#define TAG_DIRECTION "direction"
+#define TAG_QUANTILE  "quantile"
+#define TAG_INTERFACE "interface"
+#define TAG_HOST      "host"
+#define TAG_NAME      "name" /* carbon's own, for the metric */
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS  "0123456789"
@@ -71,14 +83,21 @@ const char *statsd_prefix_check(const char *prefix)
     return NULL;
 }
 
+static bool has_key(const char *tag, const char *const *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t size = strlen(keys[i]);
+        if (strncasecmp(tag, keys[i], size) == 0 && tag[size] == ':')
+            return true;
+    }
+    return false;
+}
+
 /* The keys of the agent's own tags, which Datadog would add these to. */
 static bool has_own_key(const char *tag)
 {
     static const char *const keys[] = {TAG_SERVICE, TAG_CLASS, TAG_DIRECTION, TAG_INTERFACE};
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-        if (strncasecmp(tag, keys[i], strlen(keys[i])) == 0)
-            return true;
-    return false;
+    return has_key(tag, keys, ARRAY_SIZE(keys));
 }
 
 const char *statsd_tag_check(const char *tag)
@@ -97,16 +116,55 @@ const char *statsd_tag_check(const char *tag)
     return NULL;
 }
 
+const char *statsd_tag_check_graphite(const char *tag)
+{
+    static const char *const keys[] = {TAG_QUANTILE, TAG_HOST, TAG_NAME};
+    const char *value = strchr(tag, ':');
+    if (!value)
+        return "has no value";
+    if (!is_of(value + 1, LETTERS DIGITS "_-.") || memchr(tag, '/', (size_t)(value - tag)))
+        return "may have letters, digits and \"_-.\" for Graphite";
+    return has_key(tag, keys, ARRAY_SIZE(keys)) ? "has a key that httpacct's own tags have" : NULL;
+}
+
+static struct statsd_name name_of(const char *raw, enum statsd_name_kind kind, size_t size_max)
+{
+    struct statsd_name name;
+    statsd_name_make(&name, kind, bytes_from_string(raw), size_max);
+    return name;
+}
+
 static void add_head(struct statsd_encoder *e, const struct statsd_encoder_options *options)
 {
     text_add_string(&e->head, options->prefix);
     text_add_char(&e->head, '.');
     if (e->dialect != STATSD_GRAPHITE || !options->host)
         return;
-    struct statsd_name host;
-    statsd_name_make(&host, STATSD_NODE, bytes_from_string(options->host), HOST_NODE_MAX);
-    text_add_string(&e->head, host.text);
+    text_add_string(&e->head, name_of(options->host, STATSD_NODE, HOST_MAX).text);
     text_add_char(&e->head, '.');
+}
+
+static void add_configured(struct text *t, const struct tag_style *style, const char *tag)
+{
+    size_t key = strcspn(tag, ":");
+    if (t->size)
+        text_add_string(t, style->separator);
+    text_add(t, bytes_make(tag, key));
+    if (tag[key] == '\0')
+        return;
+    text_add_char(t, style->equals);
+    text_add_string(t, tag + key + 1);
+}
+
+static void add_common_tags(struct statsd_encoder *e, const struct statsd_encoder_options *options)
+{
+    if (e->dialect == STATSD_GRAPHITE)
+        return;
+    bool graphite = e->dialect == STATSD_GRAPHITE_TAGS;
+    if (graphite && options->host)
+        text_printf(&e->tags, TAG_HOST "=%s", name_of(options->host, STATSD_TAG, HOST_MAX).text);
+    for (size_t i = 0; i < options->tag_count; i++)
+        add_configured(&e->tags, graphite ? &graphite_style : &datadog_style, options->tags[i]);
 }
 
 int statsd_encoder_new(struct statsd_encoder **out, const struct statsd_encoder_options *options)
@@ -116,8 +174,7 @@ int statsd_encoder_new(struct statsd_encoder **out, const struct statsd_encoder_
         return -ENOMEM;
     e->dialect = options->dialect;
     add_head(e, options);
-    for (size_t i = 0; e->dialect == STATSD_DATADOG && i < options->tag_count; i++)
-        text_printf(&e->tags, "%s%s", i ? "," : "", options->tags[i]);
+    add_common_tags(e, options);
     if (text_failed(&e->head) || text_failed(&e->tags))
         return -ENOMEM;
 
@@ -175,21 +232,6 @@ static void add_rate(struct text *t, uint64_t samples)
     add_fraction(t, (one + samples / 2) / samples, digits);
 }
 
-static struct statsd_name service_name(const struct statsd_encoder *e, enum statsd_name_kind kind,
-                                       const char *service)
-{
-    struct statsd_name name;
-    statsd_name_make(&name, kind, bytes_from_string(service), e->service_max);
-    return name;
-}
-
-static struct statsd_name interface_name(enum statsd_name_kind kind, const char *interface)
-{
-    struct statsd_name name;
-    statsd_name_make(&name, kind, bytes_from_string(interface), INTERFACE_NODE_MAX);
-    return name;
-}
-
 static void add_node(struct text *t, const char *node)
 {
     text_add_char(t, '.');
@@ -201,7 +243,7 @@ static void add_graphite_name(const struct statsd_encoder *e, const struct due_l
 {
     const struct metric *m = &metrics[l->metric];
     if (l->service) {
-        text_add_string(t, service_name(e, STATSD_NODE, l->service).text);
+        text_add_string(t, name_of(l->service, STATSD_NODE, e->service_max).text);
         if (m->form == METRIC_EACH_WAY)
             add_node(t, l->variant);
         add_node(t, m->name);
@@ -209,7 +251,7 @@ static void add_graphite_name(const struct statsd_encoder *e, const struct due_l
             add_node(t, l->variant);
     } else if (l->interface) {
         text_add_string(t, METRIC_AGENT_PREFIX);
-        text_add_string(t, interface_name(STATSD_NODE, l->interface).text);
+        text_add_string(t, name_of(l->interface, STATSD_NODE, INTERFACE_MAX).text);
         add_node(t, m->name + sizeof(METRIC_AGENT_PREFIX) - 1);
     } else {
         text_add_string(t, m->name);
@@ -221,10 +263,9 @@ static bool is_counter(enum metric_form form)
     return form == METRIC_COUNTER || form == METRIC_EACH_WAY || form == METRIC_BY_CLASS;
 }
 
-static void add_graphite(const struct statsd_encoder *e, const struct due_line *l, struct text *t)
+static void add_graphite_value(const struct due_line *l, struct text *t)
 {
     enum metric_form form = metrics[l->metric].form;
-    add_graphite_name(e, l, t);
     text_add_char(t, ':');
     if (form == METRIC_TIMING)
         add_milliseconds(t, l->value);
@@ -236,6 +277,7 @@ static void add_graphite(const struct statsd_encoder *e, const struct due_line *
 static void add_datadog_value(const struct due_line *l, struct text *t)
 {
     enum metric_form form = metrics[l->metric].form;
+    text_add_char(t, ':');
     if (form != METRIC_TIMING) {
         text_add_number(t, l->value);
         text_add_string(t, is_counter(form) ? "|c" : "|g");
@@ -247,41 +289,69 @@ static void add_datadog_value(const struct due_line *l, struct text *t)
         add_rate(t, l->samples);
 }
 
-/* A tag, and what parts it from the one before. */
-static void add_tag(struct text *t, const char **separator, const char *key, const char *value)
+static const char *variant_key(enum metric_form form)
 {
-    text_add_string(t, *separator);
-    text_add_string(t, key);
-    text_add_string(t, value);
-    *separator = ",";
+    if (form == METRIC_BY_CLASS)
+        return TAG_CLASS;
+    return form == METRIC_TIMING ? TAG_QUANTILE : TAG_DIRECTION;
 }
 
-static void add_datadog(const struct statsd_encoder *e, const struct due_line *l, struct text *t)
-{
-    text_add_string(t, metrics[l->metric].name);
-    text_add_char(t, ':');
-    add_datadog_value(l, t);
+/* Tags on their way to a line. */
+struct tag_list {
+    struct text *line;
+    const struct tag_style *style;
+    bool begun;
+};
 
-    const char *separator = "|#";
+static void separate(struct tag_list *list)
+{
+    text_add_string(list->line, list->begun ? list->style->separator : list->style->begin);
+    list->begun = true;
+}
+
+static void add_tag(struct tag_list *list, const char *key, const char *value)
+{
+    separate(list);
+    text_add_string(list->line, key);
+    text_add_char(list->line, list->style->equals);
+    text_add_string(list->line, value);
+}
+
+static void add_tags(const struct statsd_encoder *e, const struct due_line *l, struct text *t,
+                     const struct tag_style *style)
+{
+    struct tag_list list = {.line = t, .style = style};
     if (l->service)
-        add_tag(t, &separator, TAG_SERVICE, service_name(e, STATSD_TAG, l->service).text);
-    if (metrics[l->metric].form == METRIC_BY_CLASS)
-        add_tag(t, &separator, TAG_CLASS, l->variant);
-    else if (l->variant)
-        add_tag(t, &separator, TAG_DIRECTION, l->variant);
+        add_tag(&list, TAG_SERVICE, name_of(l->service, STATSD_TAG, e->service_max).text);
+    if (l->variant)
+        add_tag(&list, variant_key(metrics[l->metric].form), l->variant);
     if (l->interface)
-        add_tag(t, &separator, TAG_INTERFACE, interface_name(STATSD_TAG, l->interface).text);
-    if (e->tags.size)
-        add_tag(t, &separator, "", e->tags.data);
+        add_tag(&list, TAG_INTERFACE, name_of(l->interface, STATSD_TAG, INTERFACE_MAX).text);
+    if (e->tags.size) {
+        separate(&list);
+        text_add(t, bytes_make(e->tags.data, e->tags.size));
+    }
 }
 
 void statsd_encoder_add(const struct statsd_encoder *e, const struct due_line *l, struct text *t)
 {
     text_add(t, bytes_make(e->head.data, e->head.size));
-    if (e->dialect == STATSD_GRAPHITE)
-        add_graphite(e, l, t);
-    else
-        add_datadog(e, l, t);
+    switch (e->dialect) {
+    case STATSD_GRAPHITE:
+        add_graphite_name(e, l, t);
+        add_graphite_value(l, t);
+        break;
+    case STATSD_GRAPHITE_TAGS:
+        text_add_string(t, metrics[l->metric].name);
+        add_tags(e, l, t, &graphite_style);
+        add_graphite_value(l, t);
+        break;
+    case STATSD_DATADOG:
+        text_add_string(t, metrics[l->metric].name);
+        add_datadog_value(l, t);
+        add_tags(e, l, t, &datadog_style);
+        break;
+    }
 }
 
 void statsd_encoder_add_heartbeat(const struct statsd_encoder *e, struct text *t)

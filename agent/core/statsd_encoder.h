@@ -1,16 +1,21 @@
 /*
- * Lines for StatsD receivers, in one of two dialects:
+ * Lines for StatsD receivers, in one of three dialects:
  *
  *     graphite  httpacct.web1.yo.in.bytes:136|c
  *               httpacct.web1.yo.replies.2xx:1|c
  *               httpacct.web1.yo.ttfb.p95:12.3|g
  *               httpacct.web1.agent.eth0.tcp_bytes:9000|c
+ *     graphite-tags
+ *               httpacct.bytes;service=yo;direction=in;interface=eth0;host=web1:136|c
+ *               httpacct.replies;service=yo;class=2xx;interface=eth0;host=web1:1|c
+ *               httpacct.ttfb;service=yo;quantile=p95;interface=eth0;host=web1:12.3|g
+ *               httpacct.agent.tcp_bytes;interface=eth0;host=web1:9000|c
  *     datadog   httpacct.bytes:136|c|#service:yo,direction:in,interface:eth0
  *               httpacct.replies:1|c|#service:yo,class:2xx,interface:eth0
  *               httpacct.ttfb:12.3|d|@0.04|#service:yo,interface:eth0
  *               httpacct.agent.tcp_bytes:9000|c|#interface:eth0
  *
- * A timing is in milliseconds. Receivers of graphite lines do not agree on what
+ * A timing is in milliseconds. Receivers of Graphite's lines do not agree on what
  * a sampled timing is (collectd divides the time by the rate, statsd takes
  * percentiles of what came and not of what it stands for), so there the agent
  * sends percentiles, as gauges.
@@ -33,6 +38,7 @@
 /* X(NAME, name) for each dialect, by its name in the config. */
 #define STATSD_DIALECTS(X)                                                                         \
     X(GRAPHITE, "graphite")                                                                        \
+    X(GRAPHITE_TAGS, "graphite-tags")                                                              \
     X(DATADOG, "datadog")
 
 enum statsd_dialect {
@@ -52,11 +58,17 @@ const char *statsd_prefix_check(const char *prefix);
 /* The same for @tag, as Datadog takes it: "env:prod". */
 const char *statsd_tag_check(const char *tag);
 
+/*
+ * The same for a tag that has passed that, as carbon takes it from statsd, which
+ * takes other bytes out: "env:prod" becomes env=prod.
+ */
+const char *statsd_tag_check_graphite(const char *tag);
+
 struct statsd_encoder_options {
     enum statsd_dialect dialect;
     const char *prefix;
-    const char *host;        /* graphite: a node after the prefix, or NULL; datadog: unused */
-    const char *const *tags; /* datadog: after all others; graphite: unused */
+    const char *host;        /* graphite: a node after the prefix, graphite-tags: a tag, or NULL */
+    const char *const *tags; /* after all others; graphite: unused */
     size_t tag_count;
 };
 

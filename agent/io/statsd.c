@@ -79,8 +79,8 @@ static struct due_options due_options(const struct statsd_options *o)
 {
     return (struct due_options){
         .metrics = o->metrics,
-        .per_interface = o->dialect == STATSD_DATADOG,
-        .percentiles = o->dialect == STATSD_GRAPHITE,
+        .per_interface = o->dialect != STATSD_GRAPHITE,
+        .percentiles = o->dialect != STATSD_DATADOG,
         .services_max = o->services_max,
         .hash_seed = o->hash_seed,
         .idle_ns = o->idle_ns,

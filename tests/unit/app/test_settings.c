@@ -468,8 +468,9 @@ static void statsd_errors_quote_the_text(void **state)
                  "1: statsd.address is neither udp:// nor unix://: \"tcp://x:1\"");
     assert_error("statsd = ( { address = 8125; } );",
                  "1: statsd.address must be a string, not 8125");
-    assert_error("statsd = ( { dialect = \"influx\"; } );",
-                 "1: statsd.dialect must be \"graphite\" or \"datadog\", not \"influx\"");
+    assert_error(
+        "statsd = ( { dialect = \"influx\"; } );",
+        "1: statsd.dialect must be \"graphite\", \"graphite-tags\" or \"datadog\", not \"influx\"");
     assert_error("statsd = ( { prefix = \"1st\"; } );",
                  "1: statsd.prefix must begin with a letter: \"1st\"");
     assert_error("statsd = ( { host = true; } );",
@@ -477,8 +478,8 @@ static void statsd_errors_quote_the_text(void **state)
     assert_error("statsd = ( { host = \"\"; } );",
                  "1: statsd.host must be a name or false, not \"\"");
     assert_error("statsd = ( {\ndialect = \"datadog\"; host = \"web1\"; } );",
-                 "1: host is for the dialect \"graphite\"");
-    assert_error("statsd = ( { tags = [ \"a\" ]; } );", "1: tags are for the dialect \"datadog\"");
+                 "1: the dialect \"datadog\" has no host");
+    assert_error("statsd = ( { tags = [ \"a\" ]; } );", "1: the dialect \"graphite\" has no tags");
     assert_error("statsd = ( { dialect = \"datadog\"; tags = [ \"a\",\n\"b c\" ]; } );",
                  "2: each of statsd.tags may have letters, digits and \"_-:./\": \"b c\"");
     assert_error("statsd = ( { tags = \"a\"; } );",
@@ -555,6 +556,35 @@ static void services_are_kept_for_an_interval_of_each_output(void **state)
     struct settings *both = loaded("syslog = { interval = 30; }; statsd = ( { } );\n"
                                    "services = { idle = 2; };");
     assert_int_equal(both->services_idle_ns, UINT64_C(30000000000));
+}
+
+static void tags_for_graphite_have_one_value_each(void **state)
+{
+    (void)state;
+#define GRAPHITE_TAGS "statsd = ( { dialect = \"graphite-tags\"; tags = [ "
+    static const char *const wrong[][2] = {
+        {"web", "a tag has no value"},
+        {"path:/x", "a tag may have letters, digits and \"_-.\" for Graphite"},
+        {"a/b:x", "a tag may have letters, digits and \"_-.\" for Graphite"},
+        {"a:b:c", "a tag may have letters, digits and \"_-.\" for Graphite"},
+        {"host:web1", "a tag has a key that httpacct's own tags have"},
+        {"Quantile:1", "a tag has a key that httpacct's own tags have"},
+        {"name:x", "a tag has a key that httpacct's own tags have"},
+        {"env:test", "a tag has the key of another"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        char content[200], message[200];
+        snprintf(content, sizeof(content), GRAPHITE_TAGS "\"env:prod\", \"%s\" ]; } );",
+                 wrong[i][0]);
+        snprintf(message, sizeof(message), "1: %s: \"%s\"", wrong[i][1], wrong[i][0]);
+        assert_error(content, message);
+    }
+    AUTO(settings_free)
+    struct settings *s =
+        loaded(GRAPHITE_TAGS "\"env:prod\", \"environment:prod\" ]; host = \"web1\"; } );");
+    assert_int_equal(s->outputs.statsd[0].dialect, STATSD_GRAPHITE_TAGS);
+    assert_int_equal(s->outputs.statsd[0].tag_count, 2);
+    assert_string_equal(s->outputs.statsd[0].host, "web1");
 }
 
 static bool suits_datadog(const char *dialect, unsigned interval)
@@ -749,6 +779,7 @@ int main(void)
         cmocka_unit_test(statsd_errors_quote_the_text),
         cmocka_unit_test(destination_that_would_count_twice_is_an_error),
         cmocka_unit_test(tags_that_would_be_taken_for_others_are_errors),
+        cmocka_unit_test(tags_for_graphite_have_one_value_each),
         cmocka_unit_test(services_are_kept_for_an_interval_of_each_output),
         cmocka_unit_test(interval_may_not_suit_datadog),
         cmocka_unit_test(tags_that_no_datagram_has_room_for_are_an_error),

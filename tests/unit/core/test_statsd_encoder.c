@@ -17,11 +17,21 @@
 
 static const char *const interfaces[] = {"eth0", "br-0.100", "Wlan:0"};
 static const char *const tags[] = {"env:prod", "team:web/a.b"};
+static const char *const series_tags[] = {"env:prod", "team:a.b_c-d"};
 
 static struct statsd_encoder_options graphite(void)
 {
     return (struct statsd_encoder_options){
         .dialect = STATSD_GRAPHITE,
+        .prefix = "httpacct",
+        .host = "web1",
+    };
+}
+
+static struct statsd_encoder_options graphite_tags(void)
+{
+    return (struct statsd_encoder_options){
+        .dialect = STATSD_GRAPHITE_TAGS,
         .prefix = "httpacct",
         .host = "web1",
     };
@@ -107,6 +117,40 @@ static void node_of_the_host_can_be_left_out(void **state)
     assert_string_equal(encode(&o, &l), "httpacct.yo.in.bytes:136|c");
     o.host = "web1.example.com";
     assert_string_equal(encode(&o, &l), "httpacct.web1__example__com.yo.in.bytes:136|c");
+}
+
+static void graphite_tags_are_in_the_name_in_a_fixed_order(void **state)
+{
+    (void)state;
+    struct statsd_encoder_options o = graphite_tags();
+    struct due_line l = on_interface(service_line(METRIC_bytes, "in", 136), 0);
+    assert_string_equal(encode(&o, &l),
+                        "httpacct.bytes;service=yo;direction=in;interface=eth0;host=web1:136|c");
+    l = on_interface(service_line(METRIC_replies, "4xx", 2), 1);
+    assert_string_equal(encode(&o, &l),
+                        "httpacct.replies;service=yo;class=4xx;interface=br-0.100;host=web1:2|c");
+    l = on_interface(service_line(METRIC_ttfb, "p95", 12300000), 0);
+    l.samples = 100;
+    assert_string_equal(encode(&o, &l),
+                        "httpacct.ttfb;service=yo;quantile=p95;interface=eth0;host=web1:12.3|g");
+    l = (struct due_line){.metric = METRIC_memory_bytes, .value = 4096};
+    o.tags = series_tags;
+    o.tag_count = ARRAY_SIZE(series_tags);
+    assert_string_equal(encode(&o, &l),
+                        "httpacct.agent.memory_bytes;host=web1;env=prod;team=a.b_c-d:4096|g");
+}
+
+static void graphite_tags_need_no_host(void **state)
+{
+    (void)state;
+    struct statsd_encoder_options o = graphite_tags();
+    struct due_line l = {.metric = METRIC_memory_bytes, .value = 4096};
+    o.host = "web1.Example.com";
+    assert_memory_equal(encode(&o, &l), "httpacct.agent.memory_bytes;host=web1.example.com__", 51);
+    o.host = NULL;
+    assert_string_equal(encode(&o, &l), "httpacct.agent.memory_bytes:4096|g");
+    l = on_interface((struct due_line){.metric = METRIC_gaps, .value = 1}, 0);
+    assert_string_equal(encode(&o, &l), "httpacct.agent.gaps;interface=eth0:1|c");
 }
 
 static void datadog_has_tags_in_a_fixed_order(void **state)
@@ -205,7 +249,7 @@ static void assert_all_strict(const struct statsd_encoder_options *o,
                 l.variant = "out";
             else if (metrics[id].form == METRIC_BY_CLASS)
                 l.variant = "5xx";
-            else if (timing && o->dialect == STATSD_GRAPHITE)
+            else if (timing && o->dialect != STATSD_DATADOG)
                 l.variant = "p99";
             if (metrics[id].scope != METRIC_AGENT)
                 l = on_interface(l, (unsigned)(s % ARRAY_SIZE(interfaces)));
@@ -227,6 +271,15 @@ static void every_line_passes_a_strict_parser(void **state)
     o.host = "a-host-with-a-name-as-long-as-such-a-name-may-be.example.com";
     assert_null(statsd_prefix_check(o.prefix));
     assert_all_strict(&o, statsd_line_read_graphite);
+
+    const char *prefix = o.prefix, *host = o.host;
+    o = graphite_tags();
+    assert_all_strict(&o, statsd_line_read_graphite_tags);
+    o.prefix = prefix;
+    o.host = host;
+    o.tags = series_tags;
+    o.tag_count = ARRAY_SIZE(series_tags);
+    assert_all_strict(&o, statsd_line_read_graphite_tags);
 
     o = datadog();
     o.tags = tags;
@@ -253,6 +306,8 @@ static void dialects_have_names(void **state)
     enum statsd_dialect d;
     assert_true(statsd_dialect_find(&d, "graphite"));
     assert_int_equal(d, STATSD_GRAPHITE);
+    assert_true(statsd_dialect_find(&d, "graphite-tags"));
+    assert_int_equal(d, STATSD_GRAPHITE_TAGS);
     assert_true(statsd_dialect_find(&d, "datadog"));
     assert_int_equal(d, STATSD_DATADOG);
     assert_false(statsd_dialect_find(&d, "influx"));
@@ -347,6 +402,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(graphite_sends_percentiles_as_gauges),
         cmocka_unit_test(graphite_has_a_node_for_the_agent),
         cmocka_unit_test(node_of_the_host_can_be_left_out),
+        cmocka_unit_test(graphite_tags_are_in_the_name_in_a_fixed_order),
+        cmocka_unit_test(graphite_tags_need_no_host),
         cmocka_unit_test(datadog_has_tags_in_a_fixed_order),
         cmocka_unit_test(datadog_line_without_tags_has_no_tag_section),
         cmocka_unit_test(datadog_sends_timings_as_sampled_distributions),

@@ -124,7 +124,8 @@ const char *statsd_line_read_datadog(struct statsd_line *l, struct bytes raw)
     return wrong;
 }
 
-const char *statsd_line_read_graphite(struct statsd_line *l, struct bytes raw)
+/* A line of no more than a name, a value, and the type of a counter or a gauge. */
+static const char *read_plain(struct statsd_line *l, struct bytes raw)
 {
     *l = (struct statsd_line){0};
     char text[STATSD_LINE_TEXT_MAX];
@@ -132,13 +133,48 @@ const char *statsd_line_read_graphite(struct statsd_line *l, struct bytes raw)
     const char *wrong = copy(text, raw);
     if (!wrong)
         wrong = read_front(l, text, &rest);
-    if (wrong)
-        return wrong;
-    if (rest || l->type == 'd')
-        return "there is more than a counter or a gauge";
+    if (!wrong && (rest || l->type == 'd'))
+        wrong = "there is more than a counter or a gauge";
+    return wrong;
+}
+
+static const char *check_node_names(const struct statsd_line *l)
+{
     if (!is_of(l->name, "abcdefghijklmnopqrstuvwxyz" DIGITS "_-."))
         return "the name would be changed";
     if (strstr(l->name, "..") || l->name[0] == '.' || l->name[strlen(l->name) - 1] == '.')
         return "the name has an empty node";
-    return strlen(l->name) > NAME_MAX_COLLECTD ? "the name would be cut" : NULL;
+    return NULL;
+}
+
+const char *statsd_line_read_graphite(struct statsd_line *l, struct bytes raw)
+{
+    const char *wrong = read_plain(l, raw);
+    if (!wrong)
+        wrong = check_node_names(l);
+    if (!wrong && strlen(l->name) > NAME_MAX_COLLECTD)
+        wrong = "the name would be cut";
+    return wrong;
+}
+
+static const char *check_series_tag(char *tag)
+{
+    const char *key = take(&tag, '=');
+    if (!is_of(key, LETTERS DIGITS "_-.") || strcmp(key, "name") == 0)
+        return "the key of a tag would be changed, or is carbon's own";
+    return tag && is_of(tag, LETTERS DIGITS "_-.") ? NULL : "a tag has no value, or it is changed";
+}
+
+const char *statsd_line_read_graphite_tags(struct statsd_line *l, struct bytes raw)
+{
+    const char *wrong = read_plain(l, raw);
+    char *tags = l->name;
+    take(&tags, ';');
+    if (!wrong)
+        wrong = check_node_names(l);
+    if (!wrong && tags)
+        strcpy(l->tags, tags);
+    while (!wrong && tags)
+        wrong = check_series_tag(take(&tags, ';'));
+    return wrong;
 }
