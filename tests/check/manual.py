@@ -11,6 +11,8 @@ import re
 import subprocess
 import sys
 
+import metric_list
+
 # Other packages' pages may not be installed where this runs.
 NOT_OURS = re.compile(r"referenced manual not found|mandoc\.db lacks")
 FORMS = {"COUNTER": "counter", "EACH_WAY": "counter", "BY_CLASS": "counter", "GAUGE": "gauge",
@@ -72,13 +74,9 @@ def check_settings(page, source):
 
 
 def check_metrics(page, source):
-    code = (source / "agent/core/metric.h").read_text().replace("\\\n", " ")
-    wanted = []
-    for name, scope, form, default, unit, meaning in re.findall(
-            r'X\((\w+), (\w+), (\w+), (true|false),\s+"(\w+)",\s*"((?:[^"]|"\s*")+)"\)', code):
-        meaning = re.sub(r'"\s*"', "", meaning)
-        wanted.append(f"{'' if scope == 'SERVICE' else 'agent.'}{name} {FORMS[form]}, {unit}: "
-                      f"{meaning}{'' if default == 'true' else '; not by default'}")
+    wanted = [f"{metric.name} {FORMS[metric.form]}, {metric.unit}: {metric.meaning}"
+              f"{'' if metric.by_default else '; not by default'}"
+              for metric in metric_list.read(source)]
     section = page.read_text().split(".Sh METRICS")[1].split(".El")[0]
     found = [" ".join(row.split()) for row in section.split(".It Cm ")[1:]]
     return compare("metric", wanted, found)
