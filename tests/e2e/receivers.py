@@ -110,7 +110,8 @@ PICKLE_RECEIVER_INTERFACE = 127.0.0.1
 PICKLE_RECEIVER_PORT = 2004
 CACHE_QUERY_INTERFACE = 127.0.0.1
 CACHE_QUERY_PORT = 7002
-ENABLE_TAGS = False
+ENABLE_TAGS = True
+GRAPHITE_URL = http://127.0.0.1:8080
 CARBON_METRIC_INTERVAL = 0
 """
 
@@ -267,7 +268,7 @@ class Netdata:
 class Graphite:
     """carbon, and graphite-web in front of it."""
 
-    URL = "http://127.0.0.1:8080/render"
+    URL = "http://127.0.0.1:8080"
     STATSD_OPTIONS = {"backends": ["./backends/graphite"], "graphiteHost": "127.0.0.1",
                       "graphitePort": 2003, "graphite": {"legacyNamespace": False}}
 
@@ -296,9 +297,18 @@ class Graphite:
         return self.test.start(self.namespace, *django, "runserver", "--noreload",
                                "127.0.0.1:8080")
 
+    def get(self, path, *parameters):
+        data = [part for parameter in parameters for part in ("--data-urlencode", parameter)]
+        return self.namespace.run("curl", "-sS", "-G", *data, self.URL + path).stdout
+
+    def render(self, target, *parameters):
+        """The points of the last hour that have a value, by name of the series."""
+        answer = json.loads(self.get("/render", "format=json", "from=-1h", f"target={target}",
+                                     *parameters))
+        return {series["target"]: [value for value, _ in series["datapoints"] if value is not None]
+                for series in answer}
+
     def sum(self, target):
         """All of the series, over the last hour; None if there is none."""
-        answer = self.namespace.run("curl", "-sS", "-G", "-d", "format=json", "-d", "from=-1h",
-                                    "--data-urlencode", f"target={target}", self.URL).stdout
-        points = [point[0] for series in json.loads(answer) for point in series["datapoints"]]
-        return sum(value for value in points if value) if points else None
+        points = [value for values in self.render(target).values() for value in values]
+        return sum(points) if points else None
