@@ -66,7 +66,7 @@ static const char HELP[] =
     "  -V, --version       Print the version.\n"
     "  -h, --help          Print this.\n"
     "\n"
-    "SIGINT or SIGTERM ends it, with the totals.\n"
+    "SIGINT or SIGTERM ends it, with the totals; SIGHUP reads the config again.\n"
     "\n"
     "  status              Ask the agent that runs how it fares: health, books, services,\n"
     "                      destinations.\n"

@@ -7,7 +7,7 @@ _httpacct() {
     local word command=
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case $word in
-            status | reload | rules) command=$word ;;
+            status | reload | rules | top) command=$word ;;
         esac
     done
 
@@ -26,10 +26,11 @@ _httpacct() {
             return ;;
     esac
     case $command in
-        '') [[ $current == -* ]] || options='status reload rules' ;;
+        '') [[ $current == -* ]] || options='status reload rules top' ;;
         status) options='--json --socket' ;;
         reload) options=--socket ;;
         rules) options=--json ;;
+        top) options='--interval --socket' ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
 } &&

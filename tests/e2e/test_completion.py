@@ -14,7 +14,7 @@ import unittest
 from harness import HTTPACCT, PATIENCE_S, TOP, httpacct, main, require, run
 
 COMPLETION = TOP / "packaging/completion"
-COMMANDS = {"status", "reload", "rules"}
+COMMANDS = {"status", "reload", "rules", "top"}
 FORMS = {"table", "json", "events", "transactions", "none"}
 
 
@@ -36,6 +36,8 @@ class Shell:
     def test_option_of_a_command(self):
         self.assertLessEqual({"--json", "--socket"}, self.offers("status --"))
         self.assertNotIn("--socket", self.offers("rules --"))
+        self.assertLessEqual({"--interval", "--socket"}, self.offers("top --"))
+        self.assertNotIn("--json", self.offers("top --"))
 
     def test_forms(self):
         self.assertLessEqual(FORMS, self.offers("--print "))
