@@ -27,6 +27,12 @@
 /* Within 2 seconds of the signal all is over: this is for the workers, and the last flush. */
 enum { END_MS = 1900, LAST_FLUSH_MS_MIN = 500 };
 
+/*
+ * A new service makes others that moved nothing since their last report leave the ledger: an
+ * engine names it, so another one has forgotten some of them, or has ended.
+ */
+enum { LEDGER_IDLE_NS = 1 };
+
 struct agent {
     const struct agent_options *options; /* what is done now */
     struct reload *reload;
@@ -150,7 +156,6 @@ static int do_next(void *context, struct intent *next)
     if (error < 0)
         return error;
     a->options = &next->agent;
-    ledger_set_idle(a->ledger, idle_ns);
     interfaces_want(a->interfaces, wish);
     wish->list = NULL;
     return 0;
@@ -265,7 +270,7 @@ static int open_parts(struct agent *a)
 {
     const struct engine_options *engine = &a->options->wish.engine;
     int error = ledger_new(&a->ledger, &(struct ledger_options){
-                                           .idle_ns = engine->services_idle_ns,
+                                           .idle_ns = LEDGER_IDLE_NS,
                                            .hash_seed = engine->hash_seed,
                                        });
     if (error == 0)
@@ -324,9 +329,9 @@ static int open_outside(struct agent *a, struct claim *claim)
                                            .moment = on_moment_wanted,
                                            .rules = on_rules_wanted,
                                            .judge = on_judge,
-                                            .watching = on_watching,
-                                            .reload = on_reload_wanted,
-                                            .forget_reload = on_reload_forgotten},
+                                           .watching = on_watching,
+                                           .reload = on_reload_wanted,
+                                           .forget_reload = on_reload_forgotten},
                                  .ledger = a->ledger,
                                  .outputs = a->outputs,
                              });

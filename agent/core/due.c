@@ -302,10 +302,19 @@ void due_know_agent(struct due *d, const struct agent_telemetry *t)
     d->agent_seen = *t;
 }
 
+/* More than the engines tell apart: some are of engines that have ended. */
+static bool is_crowded(const struct due *d)
+{
+    size_t reserved = tables(d) * ARRAY_SIZE(reserved_names);
+    return HASH_COUNT(d->services) > reserved + d->options.services_max;
+}
+
+/* One with connections keeps its place: reports tell only what changes of their number. */
 static bool is_expired(const struct due *d, struct due_service *s, uint64_t now_ns)
 {
     const struct due_interface *i = s->key.interface;
-    bool idle = s->moved_ns + d->options.idle_ns <= now_ns || (i && i->gone);
+    bool idle = s->moved_ns + d->options.idle_ns <= now_ns || (i && i->gone) ||
+                (s->values.open.value == 0 && is_crowded(d));
     struct due_record r = due_record_of_service(d, s);
     return idle && due_record_is_settled(&r) && !is_reserved(s);
 }

@@ -261,11 +261,6 @@ static uint64_t add_service(struct ledger *l, struct ledger_interface *i,
     return folded;
 }
 
-void ledger_set_idle(struct ledger *l, uint64_t idle_ns)
-{
-    l->idle_ns = idle_ns;
-}
-
 uint64_t ledger_add(struct ledger *l, const struct report *r)
 {
     struct ledger_interface *i = find_or_add_interface(l, r->interface, r->time_ns);

@@ -60,13 +60,10 @@ AUTO_DEFINE(struct ledger, ledger_free)
 
 /**
  * Tell @services_max services apart, those that the agent names itself not
- * counted: as many as the engines do that report, taken together, and idle as
- * long as theirs. Then what has a name there has one here.
+ * counted: as many as the engines do that report, taken together. Then what has
+ * a name there has one here.
  */
 void ledger_set_services_max(struct ledger *l, size_t services_max);
-
-/* Services that moved nothing for @idle_ns may make room from now on; 0: none. */
-void ledger_set_idle(struct ledger *l, uint64_t idle_ns);
 
 /* Take in what @r says moved. Returns how many requests had to count as _other's. */
 uint64_t ledger_add(struct ledger *l, const struct report *r);

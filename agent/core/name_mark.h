@@ -1,7 +1,8 @@
 /*
  * The mark of a name that had to be changed: "__" and 12 hexadecimal digits of
- * a fixed hash (XXH3) of what it was, at its end. So two names never become one,
- * and every host writes the same.
+ * a fixed hash (XXH3) of what it was, at its end. So two names don't become one by
+ * chance, and every host writes the same. It has no key, for the same reason: who
+ * looks for two names with one mark finds them, and gains one service for both.
  *
  * Owns     nothing
  * Threads  no state

@@ -4,7 +4,7 @@
  * A name that comes from the network or the config is kept as it is when it
  * fits. Otherwise what does not fit becomes '_', it is cut, and it ends in "__"
  * and 12 hexadecimal digits of a fixed hash (XXH3) of the original: two names
- * never become one, and every host writes the same. Names that begin with '_',
+ * don't become one by chance, and every host writes the same. Names that begin with '_',
  * or end as if they had been changed, are changed too, so that neither the
  * reserved names nor a changed one can be forged.
  *

@@ -3,7 +3,7 @@
  * case, because some fold it, and of [a-z0-9_-], because each changes something
  * else.
  *
- * Two names never become one. A dot, which would begin a node of its own in a
+ * Two names don't become one by chance. A dot, which would begin a node of its own in a
  * tree, becomes "__": api.example.com is api__example__com. What can't be told
  * back that way, does not fit, or is in upper case is cut, its other bytes
  * become '_', and it gets the mark of core/name_mark.h: Yo is

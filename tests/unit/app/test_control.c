@@ -101,8 +101,8 @@ static int begin(void **state)
     (void)state;
     static const struct rule_options rule = {.query = "s"};
     struct rule_error wrong;
-    const struct control_agent agent = {NULL,     want_reports, moment,       rules, judge,
-                                        watching, reload,       forget_reload};
+    const struct control_agent agent = {NULL,  want_reports, moment, rules,
+                                        judge, watching,     reload, forget_reload};
     AUTO(text_deinit) struct text error = {0};
     struct control_socket *socket;
     lab = (struct lab){0};

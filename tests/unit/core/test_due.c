@@ -528,6 +528,30 @@ static void idle_service_that_is_owed_nothing_is_dropped(void **state)
     assert_int_equal(due_service_count(d), at_first);
 }
 
+/* Those of an engine that has ended, where interfaces are not told apart. */
+static void more_than_engines_tell_apart_are_dropped_before_they_are_idle(void **state)
+{
+    (void)state;
+    struct due_options o = all_metrics();
+    o.per_interface = false;
+    o.services_max = 2;
+    AUTO(due_free) struct due *d = make_due(&o);
+    size_t at_first = due_service_count(d);
+    for (char round = 0; round < 10; round++) {
+        for (char n = 0; n < 2; n++) {
+            char name[] = {(char)('a' + 2 * round + n), '\0'};
+            struct one r = one(0, name);
+            r.report.time_ns = 1000;
+            r.service.delta.requests = 1;
+            owe(d, &r);
+        }
+        assert_null(strstr(accept_services(d), SERVICE_OTHER));
+        due_expire(d, 1001);
+        assert_int_equal(due_service_count(d), at_first + 2);
+    }
+    assert_int_equal(due_take_folded(d), 0);
+}
+
 /* Whatever its idle time is, and not before all was told. */
 static void an_interface_that_has_gone_is_dropped_with_its_services(void **state)
 {
@@ -739,6 +763,7 @@ int main(void)
         cmocka_unit_test(services_that_engines_name_are_never_folded_while_all_is_taken),
         cmocka_unit_test(bytes_are_owed_whatever_is_sent),
         cmocka_unit_test(idle_service_that_is_owed_nothing_is_dropped),
+        cmocka_unit_test(more_than_engines_tell_apart_are_dropped_before_they_are_idle),
         cmocka_unit_test(an_interface_that_has_gone_is_dropped_with_its_services),
         cmocka_unit_test(interfaces_past_the_cap_are_owed_together),
         cmocka_unit_test(dropped_services_make_room),
