@@ -170,17 +170,26 @@ static __always_inline bool has_kept(const struct filter_kept *k)
 }
 
 /*
- * The connection is over: tell what was kept of it and not told yet, that no more
- * follows if anything was kept at all, and forget it.
+ * The connection is over: forget it, tell what was kept of it and not told yet,
+ * and that no more follows if anything was kept at all.
+ *
+ * The FINs of both sides may meet on two CPUs: it ends on the one that deletes it,
+ * and is told as it was before, for its place may be another flow's then.
  */
-static __always_inline void end_flow(struct filter_flow *f, const struct flow *flow)
+static __always_inline void end_flow(const struct filter_flow *f, const struct flow *flow)
 {
-    __u16 last = f->unrecorded[1] || !f->unrecorded[0];
-    if (last && f->unrecorded[0])
-        record(f, flow, 0, false);
-    if (has_kept(&f->kept[0]) || has_kept(&f->kept[1]))
-        record(f, flow, last, true);
-    bpf_map_delete_elem(&flows, flow);
+    struct filter_flow was = *f;
+    if (bpf_map_delete_elem(&flows, flow))
+        return;
+    if (!has_kept(&was.kept[0]) && !has_kept(&was.kept[1]))
+        return;
+    bool second = was.unrecorded[1] || !was.unrecorded[0];
+    if (second && was.unrecorded[0])
+        record(&was, flow, 0, false);
+    if (second)
+        record(&was, flow, 1, true);
+    else
+        record(&was, flow, 0, true);
 }
 
 static __always_inline void keep(struct filter_flow *f, const struct packet *p,
