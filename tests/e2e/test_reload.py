@@ -21,6 +21,7 @@ STATSD_PORT, OTHER_PORT, SYSLOG_PORT = 8125, 8126, 5514
 RELOADS = 60 if SANITIZED else 1000
 WARM_UP = RELOADS // 8 * 2  # the config is the first one then, and in the end
 GROWTH_KB = 1024
+OVERLAP_BYTES = 4096  # what was written between a signal and the look at what there is
 
 # Two configs that give each request the same service, and have all else otherwise.
 CONFIGS = (
@@ -139,8 +140,13 @@ class ReloadTest(LabTest):
     def wait_for_reload(self, agent, log, number):
         """As wait_until(), but a thousand times."""
         ended = f"reload {number} has ended"
+        said, logged = os.path.getsize(agent.err_path), len(log.text)
         for _ in range(PATIENCE_S * 500):
-            if ended in agent.err[-2000:] or ended in log.read()[-2000:]:
+            with agent.err_path.open("rb") as err:
+                err.seek(max(said - OVERLAP_BYTES, 0))
+                if ended.encode() in err.read():
+                    return
+            if log.read().find(ended, max(logged - OVERLAP_BYTES, 0)) >= 0:
                 return
             time.sleep(0.002)
         raise AssertionError(f"{ended}: not seen\n{agent.err}")
