@@ -12,14 +12,21 @@
 
 #include "base/log.h"
 
+/* Since Linux 6.2. Before, who may read a file may open it so that it is emptied. */
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ull << 14)
+#endif
+enum { TRUNCATE_VERSION = 3 };
+
 /* The first version of Landlock knows these; later ones some more. */
-static const uint64_t ON_FILES =
-    LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
 static const uint64_t ALL = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
+static const uint64_t ON_FILES = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |
+                                 LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE;
 static const uint64_t READ = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 static const uint64_t WRITE = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
                               LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE |
-                              LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK;
+                              LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |
+                              LANDLOCK_ACCESS_FS_TRUNCATE;
 
 /*
  * What libraries read: how names are looked up, and by which modules of libc; what
@@ -41,60 +48,69 @@ static const char *const OF_LIBRARIES[] = {
     NULL,
 };
 
-static int allow_below(int ruleset, int folder, uint64_t access)
+struct walls {
+    int ruleset;
+    uint64_t handled; /* what is not, Landlock leaves alone */
+};
+
+static int allow_below(const struct walls *w, int folder, uint64_t access)
 {
     struct stat status;
     if (fstat(folder, &status) < 0)
         return -errno;
     struct landlock_path_beneath_attr rule = {
-        .allowed_access = S_ISDIR(status.st_mode) ? access : access & ON_FILES,
+        .allowed_access = w->handled & (S_ISDIR(status.st_mode) ? access : access & ON_FILES),
         .parent_fd = folder,
     };
-    long r = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+    long r = syscall(SYS_landlock_add_rule, w->ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
     return r < 0 ? -errno : 0;
 }
 
-static int allow(int ruleset, const char *path, uint64_t access)
+static int allow(const struct walls *w, const char *path, uint64_t access)
 {
     int folder = open(path, O_PATH | O_CLOEXEC);
     if (folder < 0) {
         log_debug("%s: closed to the agent: %s", path, strerror(errno));
         return 0;
     }
-    int error = allow_below(ruleset, folder, access);
+    int error = allow_below(w, folder, access);
     close(folder);
     return error;
 }
 
-static int allow_all(int ruleset, const char *const *paths, uint64_t access)
+static int allow_all(const struct walls *w, const char *const *paths, uint64_t access)
 {
     int error = 0;
     for (; error == 0 && *paths; paths++)
-        error = allow(ruleset, *paths, access);
+        error = allow(w, *paths, access);
     return error;
 }
 
-static int close_in(int ruleset, const char *const *readable, const char *const *writable)
+static int close_in(const struct walls *w, const char *const *readable, const char *const *writable)
 {
-    int error = allow_all(ruleset, OF_LIBRARIES, READ);
+    int error = allow_all(w, OF_LIBRARIES, READ);
     if (error == 0)
-        error = allow_all(ruleset, readable, READ);
+        error = allow_all(w, readable, READ);
     if (error == 0)
-        error = allow_all(ruleset, writable, WRITE);
-    if (error == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+        error = allow_all(w, writable, WRITE);
+    if (error == 0 && syscall(SYS_landlock_restrict_self, w->ruleset, 0) < 0)
         error = -errno;
     return error;
 }
 
 int sandbox_limit_files(const char *const *readable, const char *const *writable)
 {
-    const struct landlock_ruleset_attr all = {.handled_access_fs = ALL};
-    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
-    if (ruleset < 0) {
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    struct walls w = {
+        .handled = version < TRUNCATE_VERSION ? ALL : ALL | LANDLOCK_ACCESS_FS_TRUNCATE,
+    };
+    const struct landlock_ruleset_attr all = {.handled_access_fs = w.handled};
+    w.ruleset = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
+    if (w.ruleset < 0) {
         log_debug("files: not limited, there is no Landlock (Linux 5.13): %s", strerror(errno));
         return 0;
     }
-    int error = close_in(ruleset, readable, writable);
-    close(ruleset);
+    int error = close_in(&w, readable, writable);
+    close(w.ruleset);
     return error;
 }

@@ -3,7 +3,7 @@
  * FOLDER as its own, then make attempts. Prints each with what came of it: "done", or
  * the name of the error. Attempts are words with a colon:
  *
- *     read:FILE  write:FILE  truncate:FILE  chmod:FILE  execute:FILE  list:FOLDER
+ *     read:FILE  write:FILE  truncate:FILE  empty:FILE  chmod:FILE  execute:FILE  list:FOLDER
  *     rename:FILE (to FILE.new)  remove:FILE  make:FILE
  *     socket:FAMILY,TYPE,PROTOCOL   in numbers
  *     lookup:HOST
@@ -57,6 +57,12 @@ static int try_truncate(const char *path)
     return truncate(path, 0);
 }
 
+/* Who may read it may do this, unless it is forbidden. */
+static int try_empty(const char *path)
+{
+    return try_open(path, O_RDONLY | O_TRUNC);
+}
+
 static int try_chmod(const char *path)
 {
     return chmod(path, 0666);
@@ -107,6 +113,7 @@ static const struct attempt {
     {"chmod:", try_chmod},   {"list:", try_list},     {"execute:", try_execute},
     {"rename:", try_rename}, {"remove:", unlink},     {"make:", try_make},
     {"socket:", try_socket}, {"lookup:", try_lookup}, {"call:", try_call},
+    {"empty:", try_empty},
 };
 
 static void make_attempt(const char *words)

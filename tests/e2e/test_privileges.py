@@ -237,6 +237,14 @@ class WallsTest(LabTest):
                         "ENOSYS", "EACCES")
         self.assertEqual(self.outside.stat(), before)
 
+    def test_what_may_be_read_is_not_emptied(self):
+        before = self.config.read_text()
+        self.assertTrue(before)
+        outcomes = self.attempt(f"read:{self.config}", f"empty:{self.config}")
+        if landlock_version() >= 3:
+            self.assertEqual(list(outcomes.values()), ["done", "EACCES"])
+            self.assertEqual(self.config.read_text(), before)
+
     def test_sockets_that_no_sink_needs_are_closed(self):
         tcp = [f"socket:{family:d},{socket.SOCK_STREAM:d},{protocol}"
                for family in (socket.AF_INET, socket.AF_INET6)
