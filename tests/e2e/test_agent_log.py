@@ -166,15 +166,25 @@ class AgentLogTest(WebTest):
         away = [message for message in messages if message.text.startswith("service=away ")]
         self.assertLess(len(away), intervals, "they were not merged")
 
-    def test_hostile_names_stay_apart(self):
-        names = hostile_names(10_000)
-        receiver = Rsyslog(self, self.server)
-        self.log_and_wait(receiver, TCP)
-        self.ask_for(names)
-        wait_for(lambda: len(sums(receiver.messages(), "service")) == len(names), "all services")
+    def check_hostile_names(self, receiver, address, count=10_000, **more):
+        """They arrive, and stay apart."""
+        self.log_and_wait(receiver, address, **more)
+        self.ask_for(hostile_names(count))
+        wait_for(lambda: len(sums(receiver.messages(), "service")) == count, "all services")
         _, messages = self.finish_with(receiver)
         self.assertEqual({facts["requests"] for facts in sums(messages, "service").values()}, {1})
-        self.check_numbers(messages)
+        return messages
+
+    def test_hostile_names_in_rsyslog(self):
+        self.check_numbers(self.check_hostile_names(Rsyslog(self, self.server), TCP))
+
+    def test_hostile_names_in_syslog_ng(self):
+        self.check_numbers(self.check_hostile_names(SyslogNg(self, self.server), TCP))
+
+    def test_hostile_names_in_the_journal(self):
+        """As many as it takes of one program: 10,000 messages in 30 s."""
+        journal = Journal(self, self.server)
+        self.check_hostile_names(journal, "local", 3000, inside=journal.inside)
 
     def test_receivers_that_hang_cost_no_memory(self):
         with self.server.entered():

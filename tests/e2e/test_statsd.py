@@ -5,7 +5,7 @@ nftables has counted, to the byte."""
 import re
 
 from harness import main, require, require_root, wait_for
-from listeners import Listener
+from listeners import Listener, counters_of_services
 from packages import npm_package
 from receivers import STATSD_PACKAGE, Collectd, Netdata, Statsd
 from web import PROGRAMS, WebTest, expected_graphite, hostile_names
@@ -110,6 +110,20 @@ class StatsdTest(WebTest):
 
     def test_hostile_names_in_netdata(self):
         self.check_hostile_names(Netdata(self, self.server))
+
+    def test_hostile_names_in_tags_of_datadog(self):
+        names = hostile_names(10_000)
+        listener = Listener(self, self.server)
+        self.watch('{ dialect = "datadog"; metrics = [ "requests" ]; }', services=len(names))
+        self.ask_for(names)
+        self.assertEqual(len(self.finish().services), len(names))
+        wait_for(lambda: sum(counters_of_services(listener.datagrams).values()) >= len(names),
+                 "all requests")
+        counters = counters_of_services(listener.datagrams)
+        self.assertEqual(len(counters), len(names))
+        self.assertEqual(set(counters.values()), {1})
+        for name in counters:
+            self.assertRegex(name, r"httpacct\.requests\|#service:[a-z0-9_.-]{1,64},interface:server0")
 
     def test_services_past_the_cap_keep_their_bytes(self):
         statsd = Statsd(self, self.server)
