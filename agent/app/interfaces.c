@@ -256,7 +256,10 @@ static void take_report(struct interfaces *i, const struct watch_share *s, struc
 static void take_news(struct interfaces *i, const struct inbox_news *n)
 {
     struct watch_share *s = n->owner;
-    if (n->error) {
+    if (n->error == -ENODEV) {
+        if (!s->group->leaving)
+            end(s->group, true); /* one that has its place is another */
+    } else if (n->error) {
         keep_failure(i, s->group->name, s->group->index, n->error);
         watch_group_dismiss(s->group);
     }

@@ -103,10 +103,17 @@ static void settle(struct watch *w)
     engine_untracked(w->engine, untracked_bytes);
 }
 
-/* An interface that is removed goes down, too: the main thread says what becomes of it. */
-static void note_down(const struct watch *w)
+static void check_orphan(struct watch *w)
 {
-    if (!w->follows && if_nametoindex(w->name))
+    if (!w->leaving && capture_is_orphan(w->capture))
+        give_up(w, -ENODEV);
+}
+
+/* An interface that is removed goes down, too: the main thread says what becomes of it. */
+static void note_down(struct watch *w)
+{
+    check_orphan(w);
+    if (!w->failed && !w->follows && if_nametoindex(w->name))
         log_warning("%s is down: waiting for it to come up", w->name);
 }
 
@@ -354,5 +361,6 @@ void watch_obey(struct watch *w)
 
 void watch_tick(struct watch *w)
 {
+    check_orphan(w); /* it may have gone when it was down already */
     engine_expire(w->engine, now_ns());
 }

@@ -495,6 +495,15 @@ int capture_collect(struct capture *c, const struct capture_taker *taker,
     return filter_flows(c->filter, collect_flow, &all);
 }
 
+bool capture_is_orphan(const struct capture *c)
+{
+    struct sockaddr_ll bound;
+    socklen_t size = sizeof(bound);
+    /* The kernel unbinds a socket whose interface goes, and says so nowhere else. */
+    return getsockname(c->fd, (struct sockaddr *)&bound, &size) == 0 &&
+           (uint32_t)bound.sll_ifindex != c->index;
+}
+
 void capture_order(struct capture *c, const struct flow *flow, const struct filter_order *order)
 {
     filter_order(c->filter, flow, order);

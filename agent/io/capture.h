@@ -93,6 +93,12 @@ struct capture_taker {
  */
 int capture_read(struct capture *c, unsigned blocks_max, const struct capture_taker *taker);
 
+/*
+ * Whether its interface was taken away. Then nothing comes any more, even if one of
+ * the same name and index is there again.
+ */
+bool capture_is_orphan(const struct capture *c);
+
 /**
  * Find out what was lost.
  *

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import time
 
 from harness import (ETHERNET_HEADER_BYTES, SANITIZED, LabTest, main, require, require_root, run,
@@ -170,6 +171,32 @@ class HotplugTest(LabTest):
         totals.check_balance(self)
         self.check_requests(totals, "a")
         self.assertGreaterEqual(totals.interface("tcp_bytes"), counted)
+
+    def test_taken_away_and_back_while_nobody_looks(self):
+        """It has the name and the index that it had, but the kernel has let go of the socket."""
+        elsewhere = self.namespace("elsewhere")
+        self.plug()
+        index = self.server.link("server0")["ifindex"]
+        self.configure('{ name = "server0"; }')
+        agent = self.start_agent(self.server, "--print", "json")
+        self.curl("/small?s=exact", 3)
+        self.server.wait_until_quiet("server0")
+        agent.process.send_signal(signal.SIGSTOP)
+        for there, to in ((self.server, elsewhere), (elsewhere, self.server)):
+            there.run("ip", "link", "set", "server0", "netns", to.name)
+        self.server.run("ip", "addr", "add", f"{SERVER}/24", "dev", "server0")
+        self.server.run("ip", "link", "set", "server0", "up")
+        self.know_each_other(self.client, self.server, ("client0", "server0"),
+                             ("10.99.0.1", SERVER))
+        self.assertEqual(self.server.link("server0")["ifindex"], index)
+        agent.process.send_signal(signal.SIGCONT)
+        self.wait_until_gone(agent)
+        self.wait_until_watched(agent, times=2)
+        self.curl("/small?s=exact", 2)
+        self.server.wait_until_quiet("server0")
+        totals = self.stop_agent(agent)
+        totals.check_balance(self)
+        self.check_requests(totals, "exact")
 
     def test_gets_another_name(self):
         self.configure('{ name = "server?"; }')
