@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/netlink.h>
+#include <linux/sched.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,8 +24,8 @@ static const char *const CALLS[] = {
     /* memory */
     "brk", "madvise", "membarrier", "mmap", "mmap2", "mprotect", "mremap", "munmap",
     /* threads */
-    "clone", "clone3", "exit", "exit_group", "futex", "futex_time64", "getcpu", "getpid", "getppid",
-    "gettid", "restart_syscall", "rseq", "sched_getaffinity", "sched_yield", "set_robust_list",
+    "exit", "exit_group", "futex", "futex_time64", "getcpu", "getpid", "getppid", "gettid",
+    "restart_syscall", "rseq", "sched_getaffinity", "sched_yield", "set_robust_list",
     /* signals */
     "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "sigreturn", "tgkill",
     /* time */
@@ -64,6 +65,17 @@ static const unsigned REQUESTS[] = {
 static const unsigned CONTROLS[] = {PR_CAPBSET_READ, PR_CAP_AMBIENT, PR_GET_NAME,
                                     PR_GET_SECCOMP,  PR_SET_NAME,    PR_SET_VMA};
 
+/* The argument of clone(2) that has the flags. */
+#ifdef __s390__
+enum { CLONE_FLAGS = 1 };
+#else
+enum { CLONE_FLAGS = 0 };
+#endif
+
+/* Who is in a user namespace of its own has all rights there. */
+static const uint64_t NAMESPACES = CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID |
+                                   CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+
 static const int SOCKET_TYPE_MASK = 0xf; /* without SOCK_CLOEXEC and SOCK_NONBLOCK */
 
 /* Returns 0 too for what is not there to be allowed. */
@@ -93,6 +105,13 @@ static int allow_values(scmp_filter_ctx filter, int call, unsigned number, const
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
                                  SCMP_CMP32(number, SCMP_CMP_EQ, values[i]));
     return error;
+}
+
+/* clone3(2) has its flags in memory, where a filter can't look: libc goes back to clone(2). */
+static int allow_threads(scmp_filter_ctx filter)
+{
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+                            SCMP_CMP64(CLONE_FLAGS, SCMP_CMP_MASKED_EQ, NAMESPACES, 0));
 }
 
 static int allow_family(scmp_filter_ctx filter, int family)
@@ -134,6 +153,8 @@ static int allow_sockets(scmp_filter_ctx filter)
 static int allow_all(scmp_filter_ctx filter)
 {
     int error = allow_calls(filter);
+    if (error == 0)
+        error = allow_threads(filter);
     if (error == 0)
         error = allow_values(filter, SCMP_SYS(ioctl), 1, REQUESTS, ARRAY_SIZE(REQUESTS));
     if (error == 0)

@@ -7,11 +7,13 @@
  *     rename:FILE (to FILE.new)  remove:FILE  make:FILE
  *     socket:FAMILY,TYPE,PROTOCOL   in numbers
  *     lookup:HOST
+ *     clone:FLAGS                   0: no more than fork(2) does
  *     call:NUMBER                   any system call, without arguments
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +102,15 @@ static int try_lookup(const char *host)
     return 0;
 }
 
+/* A process, by the flags of clone(2). */
+static int try_clone(const char *flags)
+{
+    long child = syscall(SYS_clone, strtoul(flags, NULL, 0) | SIGCHLD, 0L, 0L, 0L, 0L);
+    if (child == 0)
+        _exit(0);
+    return child < 0 ? -1 : 0;
+}
+
 static int try_call(const char *number)
 {
     return (int)syscall(atol(number), 0L, 0L, 0L, 0L, 0L, 0L);
@@ -113,7 +124,7 @@ static const struct attempt {
     {"chmod:", try_chmod},   {"list:", try_list},     {"execute:", try_execute},
     {"rename:", try_rename}, {"remove:", unlink},     {"make:", try_make},
     {"socket:", try_socket}, {"lookup:", try_lookup}, {"call:", try_call},
-    {"empty:", try_empty},
+    {"empty:", try_empty},   {"clone:", try_clone},
 };
 
 static void make_attempt(const char *words)

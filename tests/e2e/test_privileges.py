@@ -245,6 +245,13 @@ class WallsTest(LabTest):
             self.assertEqual(list(outcomes.values()), ["done", "EACCES"])
             self.assertEqual(self.config.read_text(), before)
 
+    def test_namespaces_can_not_be_made(self):
+        """In one of its own a process has all rights."""
+        self.assertEqual(self.attempt("clone:0")["clone:0"], "done")
+        flags = ("0x10000000", "0x40000000", "0x00020000")  # of users, network, mounts
+        self.assert_all(self.attempt(*(f"clone:{flag}" for flag in flags), "call:435"),  # clone3
+                        "ENOSYS")
+
     def test_sockets_that_no_sink_needs_are_closed(self):
         tcp = [f"socket:{family:d},{socket.SOCK_STREAM:d},{protocol}"
                for family in (socket.AF_INET, socket.AF_INET6)
