@@ -314,6 +314,20 @@ class LabTest(unittest.TestCase):
             namespace.run("ip", "link", "set", name, "up")
         self.know_each_other(left, right, names, (f"{subnet}.1", f"{subnet}.2"))
 
+    def route(self, subnet):
+        """client -- router -- server: what passes near0, the router's end towards the client, is
+        segments as they would be on a wire. Subnets are SUBNET.1 and SUBNET.2."""
+        self.client = self.namespace("client")
+        self.router = self.namespace("router")
+        self.server = self.namespace("server")
+        self.connect(self.client, self.router, ("client0", "near0"), f"{subnet}.1")
+        self.connect(self.router, self.server, ("far0", "server0"), f"{subnet}.2")
+        self.router.sysctl("net.ipv4.ip_forward", 1)
+        self.client.run("ip", "route", "add", "default", "via", f"{subnet}.1.2")
+        self.server.run("ip", "route", "add", "default", "via", f"{subnet}.2.1")
+        self.client.offload("client0", False)
+        self.router.offload("near0", False)
+
     def know_each_other(self, left, right, names, addresses):
         """Each end knows the other's link address for good."""
         ends = list(zip((left, right), names, addresses))

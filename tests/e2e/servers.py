@@ -92,6 +92,18 @@ class Nginx:
     def requests(self):
         return collections.Counter(line.service for line in self.lines())
 
+    def check_services(self, test, totals, times=1):
+        """What httpacct counted on so many interfaces that all passed is what the log has."""
+        logged = collections.defaultdict(collections.Counter)
+        for line in self.lines():
+            logged[line.service].update(requests=times, payload_in=times * line.request_bytes,
+                                        payload_out=times * line.reply_bytes)
+        seen = {name: collections.Counter(requests=service["requests"],
+                                          payload_in=service["in"]["payload"],
+                                          payload_out=service["out"]["payload"])
+                for name, service in totals.services.items()}
+        test.assertEqual(seen, dict(logged))
+
     def wait_for_requests(self, count):
         """nginx writes its line after the reply has gone."""
         wait_for(lambda: len(self.lines()) >= count, f"{count} lines in the access log")

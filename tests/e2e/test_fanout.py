@@ -24,16 +24,7 @@ FAIR_SHARE = 0.1  # of the work, at least, when hundreds of connections are spre
 class FanoutTest(LabTest):
     def setUp(self):
         super().setUp()
-        self.client = self.namespace("client")
-        self.router = self.namespace("router")
-        self.server = self.namespace("server")
-        self.connect(self.client, self.router, ("client0", "near0"), "10.94.1")
-        self.connect(self.router, self.server, ("far0", "server0"), "10.94.2")
-        self.router.sysctl("net.ipv4.ip_forward", 1)
-        self.client.run("ip", "route", "add", "default", "via", "10.94.1.2")
-        self.server.run("ip", "route", "add", "default", "via", "10.94.2.1")
-        self.client.offload("client0", False)
-        self.router.offload("near0", False)
+        self.route("10.94")
         self.configure()
 
     def configure(self, ring_mebibytes=64, offload="true"):

@@ -42,15 +42,7 @@ class InterfacesTest(LabTest):
         totals.check_balance(self)
         for interface in totals.interfaces.values():
             self.assertEqual(interface["ring_drops"], 0)
-        logged = collections.defaultdict(collections.Counter)
-        for line in self.nginx.lines():
-            logged[line.service].update(requests=1, payload_in=line.request_bytes,
-                                        payload_out=line.reply_bytes)
-        seen = {name: collections.Counter(requests=service["requests"],
-                                          payload_in=service["in"]["payload"],
-                                          payload_out=service["out"]["payload"])
-                for name, service in totals.services.items()}
-        self.assertEqual(seen, dict(logged))
+        self.nginx.check_services(self, totals)
 
     def connect_ethernet(self):
         self.connect(self.client, self.server, ("client0", "server0"), "10.96.0")

@@ -28,16 +28,7 @@ class LiveTest(LabTest):
     def setUp(self):
         super().setUp()
         self.use_ring(128)
-        self.client = self.namespace("client")
-        self.router = self.namespace("router")
-        self.server = self.namespace("server")
-        self.connect(self.client, self.router, ("client0", "near0"), "10.98.1")
-        self.connect(self.router, self.server, ("far0", "server0"), "10.98.2")
-        self.router.sysctl("net.ipv4.ip_forward", 1)
-        self.client.run("ip", "route", "add", "default", "via", "10.98.1.2")
-        self.server.run("ip", "route", "add", "default", "via", "10.98.2.1")
-        self.client.offload("client0", False)
-        self.router.offload("near0", False)
+        self.route("10.98")
         self.router.count_with_nftables()
 
     def use_ring(self, mebibytes):

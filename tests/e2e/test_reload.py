@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """SIGHUP: the config is read again, and nothing is lost by it."""
 
-import collections
 import contextlib
 import http.client
 import os
@@ -175,15 +174,7 @@ class ReloadTest(LabTest):
               f"kB of memory: {used}")
 
         totals.check_balance(self)
-        logged = collections.defaultdict(collections.Counter)
-        for line in self.nginx.lines():
-            logged[line.service].update(requests=1, payload_in=line.request_bytes,
-                                        payload_out=line.reply_bytes)
-        seen = {name: collections.Counter(requests=service["requests"],
-                                          payload_in=service["in"]["payload"],
-                                          payload_out=service["out"]["payload"])
-                for name, service in totals.services.items()}
-        self.assertEqual(seen, dict(logged))
+        self.nginx.check_services(self, totals)
         self.assertEqual(totals.interfaces["server0"]["tcp_bytes"],
                          self.server.wire_bytes("server0") - before)
         for name, service in totals.services.items():
