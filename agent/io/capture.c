@@ -497,7 +497,7 @@ int capture_collect(struct capture *c, const struct capture_taker *taker,
 
 bool capture_is_orphan(const struct capture *c)
 {
-    struct sockaddr_ll bound;
+    struct sockaddr_ll bound = {0};
     socklen_t size = sizeof(bound);
     /* The kernel unbinds a socket whose interface goes, and says so nowhere else. */
     return getsockname(c->fd, (struct sockaddr *)&bound, &size) == 0 &&
