@@ -238,8 +238,8 @@ class SizeTest(TopTest):
 
 
 class EndTest(TopTest):
-    def ended(self, terminal):
-        terminal.wait_for_words("ended with 0")
+    def ended(self, terminal, status=0):
+        terminal.wait_for_words(f"ended with {status}")
         wait_for(lambda: (terminal.folder / "after").exists() and
                  (terminal.folder / "after").read_text(), "settings")
         self.assertTrue(terminal.is_as_before())
@@ -277,8 +277,7 @@ class EndTest(TopTest):
         self.assertIn("must be a terminal", result.stderr)
         terminal = self.top(term="no-such-terminal")
         terminal.wait_for_words("TERM='no-such-terminal' is no terminal")
-        terminal.wait_for_words("ended with 1")
-        self.assertTrue(terminal.is_as_before())
+        self.ended(terminal, 1)
 
 
 if __name__ == "__main__":
