@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""picture.py FILE.png: draw bytes out of each service, as the dashboard asks graphite-web for them.
+"""draw_graph.py FILE.png: draw bytes out of each service, as the dashboard asks graphite-web for them.
 
 Runs nginx and its client, the agent, statsd, carbon and graphite-web for 90 seconds. Needs what
 test_dashboards.py needs.
