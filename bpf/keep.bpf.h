@@ -81,18 +81,23 @@ static __always_inline __u64 line_feeds(__u64 word)
     return (difference - low) & ~difference & high;
 }
 
+static __always_inline struct scratch *scratch(void)
+{
+    __u32 zero = 0;
+    return bpf_map_lookup_elem(&scratches, &zero);
+}
+
 /*
- * Look for an empty line, LF LF or LF CR LF, in the first @size bytes of the
- * payload. Returns a number of bytes that ends behind it by a few at most; 0
- * without one; -1 if it can't be told. Two LF with any byte between them pass for
- * one, too.
+ * Load @size bytes of the payload into the scratch, and look for an empty line, LF LF
+ * or LF CR LF, in the first @look of them. Returns a number of bytes that ends behind
+ * it by a few at most; 0 without one; -1 if it can't be told. Two LF with any byte
+ * between them pass for one, too.
  *
  * Global, so that the verifier looks at it once and not for each caller.
  */
-__noinline int find_empty_line(struct __sk_buff *skb, __u32 offset, __u32 size)
+__noinline int find_empty_line(struct __sk_buff *skb, __u32 offset, __u32 size, __u32 look)
 {
-    __u32 zero = 0;
-    struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+    struct scratch *s = scratch();
     if (!s || size == 0 || size > SCAN_MAX)
         return -1;
     __u64 rest = size - 1;
@@ -101,11 +106,11 @@ __noinline int find_empty_line(struct __sk_buff *skb, __u32 offset, __u32 size)
     if (bpf_skb_load_bytes(skb, offset, s->data, rest + 1))
         return -1;
     for (__u32 i = 0; i < SCAN_MAX; i += SCAN_STEP) {
-        if (i + 1 >= size)
+        if (i + 1 >= look)
             break;
         __u64 found = line_feeds(*(__u64 *)(s->data + i));
-        if (i + 8 > size)
-            found &= (1ull << 8 * (size - i)) - 1;
+        if (i + 8 > look)
+            found &= (1ull << 8 * (look - i)) - 1;
         if (found & (found >> 8) || found & (found >> 16))
             return i + 8;
     }
@@ -123,12 +128,14 @@ static __always_inline bool ends_with_empty_line(struct __sk_buff *skb, const st
 /* Whether the payload is one request without a body, and no more. */
 static __always_inline bool is_one_request(struct __sk_buff *skb, const struct packet *p)
 {
-    __u8 first;
-    __u32 size = payload_bytes(p);
-    if (size > SCAN_MAX || !ends_with_empty_line(skb, p) ||
-        bpf_skb_load_bytes(skb, p->offset, &first, sizeof(first)) || first < 'A' || first > 'Z')
+    __u32 last, size = payload_bytes(p);
+    if (size <= sizeof(last) || find_empty_line(skb, p->offset, size, size - 1))
         return false;
-    return find_empty_line(skb, p->offset, size - 1) == 0;
+    const struct scratch *s = scratch();
+    if (!s || s->data[0] < 'A' || s->data[0] > 'Z')
+        return false;
+    __builtin_memcpy(&last, s->data + ((size - sizeof(last)) & (SCAN_MAX - 1)), sizeof(last));
+    return last == BLANK_LINE;
 }
 
 /* "HTTP/1.d d": what begins a reply, and the first digit of its status. */
@@ -261,7 +268,8 @@ static __always_inline __u32 answer(struct __sk_buff *skb, struct filter_flow *f
     f->turn = FILTER_TURN_ANSWERED;
     if (size <= INLINE_BODY_MAX)
         return 0;
-    int head = find_empty_line(skb, p->offset, size < SCAN_MAX ? size : SCAN_MAX);
+    size = size < SCAN_MAX ? size : SCAN_MAX;
+    int head = find_empty_line(skb, p->offset, size, size);
     if (head <= 0)
         return 0;
     f->turn = FILTER_TURN_BODY;

@@ -79,6 +79,17 @@ static __always_inline void add_vlan(struct flow *flow, __u16 tag)
         flow->vlan[1] = id;
 }
 
+/*
+ * Most packets are IPv4 without options or tags: what is needed of those is read in
+ * one go. The rest goes the long way, which begins anew.
+ */
+struct plain_headers {
+    __u16 unread; /* aligns the rest */
+    __be16 ethertype;
+    struct iphdr ip;
+    struct tcphdr tcp;
+};
+
 /* Skip the link header, if the data has one, and its tags. Returns what follows, 0 if unknown. */
 static __always_inline __be16 parse_link(struct __sk_buff *skb, struct packet *p, __u32 link_bytes)
 {
@@ -118,17 +129,23 @@ static __always_inline void set_ipv4(__u8 *address, __be32 ipv4)
     words[3] = ipv4;
 }
 
+static __always_inline void read_ipv4(struct __sk_buff *skb, struct packet *p,
+                                      const struct iphdr *ip)
+{
+    p->offset = p->ip + ip->ihl * 4;
+    set_ipv4(p->flow.address[0], ip->saddr);
+    set_ipv4(p->flow.address[1], ip->daddr);
+    set_end(skb, p, bpf_ntohs(ip->tot_len));
+    p->protocol = ip->protocol;
+    p->fragment = ip->frag_off & bpf_htons(IPV4_FRAGMENT);
+}
+
 static __always_inline bool parse_ipv4(struct __sk_buff *skb, struct packet *p)
 {
     struct iphdr ip;
     if (bpf_skb_load_bytes(skb, p->ip, &ip, sizeof(ip)) || ip.version != 4)
         return false;
-    p->offset = p->ip + ip.ihl * 4;
-    set_ipv4(p->flow.address[0], ip.saddr);
-    set_ipv4(p->flow.address[1], ip.daddr);
-    set_end(skb, p, bpf_ntohs(ip.tot_len));
-    p->protocol = ip.protocol;
-    p->fragment = ip.frag_off & bpf_htons(IPV4_FRAGMENT);
+    read_ipv4(skb, p, &ip);
     return true;
 }
 
@@ -208,24 +225,45 @@ static __always_inline bool parse_ipv6(struct __sk_buff *skb, struct packet *p, 
 }
 
 /* Afterwards p->offset is where the payload begins. */
+static __always_inline enum kind read_tcp(struct packet *p, const struct tcphdr *tcp)
+{
+    p->offset += tcp->doff * 4;
+    if (tcp->doff < 5 || p->offset > p->end)
+        return MALFORMED;
+    p->source = bpf_ntohs(tcp->source);
+    p->destination = bpf_ntohs(tcp->dest);
+    p->seq = bpf_ntohl(tcp->seq);
+    p->ack = bpf_ntohl(tcp->ack_seq);
+    p->syn = tcp->syn;
+    p->fin = tcp->fin;
+    p->rst = tcp->rst;
+    p->flow.port[0] = tcp->source;
+    p->flow.port[1] = tcp->dest;
+    return TCP;
+}
+
 static __always_inline enum kind parse_tcp(struct __sk_buff *skb, struct packet *p)
 {
     struct tcphdr tcp;
     if (p->offset + sizeof(tcp) > p->end || bpf_skb_load_bytes(skb, p->offset, &tcp, sizeof(tcp)))
         return MALFORMED;
-    p->offset += tcp.doff * 4;
-    if (tcp.doff < 5 || p->offset > p->end)
-        return MALFORMED;
-    p->source = bpf_ntohs(tcp.source);
-    p->destination = bpf_ntohs(tcp.dest);
-    p->seq = bpf_ntohl(tcp.seq);
-    p->ack = bpf_ntohl(tcp.ack_seq);
-    p->syn = tcp.syn;
-    p->fin = tcp.fin;
-    p->rst = tcp.rst;
-    p->flow.port[0] = tcp.source;
-    p->flow.port[1] = tcp.dest;
-    return TCP;
+    return read_tcp(p, &tcp);
+}
+
+/* Returns OTHER, and an untouched @p, if @skb is not of the usual kind. */
+static __always_inline enum kind parse_plain(struct __sk_buff *skb, struct packet *p,
+                                             __u32 link_bytes)
+{
+    struct plain_headers h;
+    if (!link_bytes || skb->vlan_present ||
+        bpf_skb_load_bytes(skb, link_bytes - sizeof(h.ethertype), &h.ethertype,
+                           sizeof(h) - sizeof(h.unread)) ||
+        h.ethertype != bpf_htons(ETH_P_IP) || h.ip.version != 4 || h.ip.ihl != 5 ||
+        h.ip.protocol != IPPROTO_TCP || h.ip.frag_off & bpf_htons(IPV4_FRAGMENT))
+        return OTHER;
+    p->ip = link_bytes;
+    read_ipv4(skb, p, &h.ip);
+    return p->offset + sizeof(h.tcp) > p->end ? MALFORMED : read_tcp(p, &h.tcp);
 }
 
 static __always_inline void swap64(__u64 *a, __u64 *b)
@@ -254,6 +292,9 @@ static __always_inline void order_flow(struct packet *p)
 static __always_inline enum kind parse(struct __sk_buff *skb, struct packet *p, __u32 link_bytes,
                                        bool has_gso_size)
 {
+    enum kind plain = parse_plain(skb, p, link_bytes);
+    if (plain != OTHER)
+        return plain;
     __be16 ethertype = parse_link(skb, p, link_bytes);
     p->ip = p->offset;
     bool known = false;
