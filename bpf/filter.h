@@ -110,14 +110,16 @@ struct filter_flow {
     __u32 next_seq[2];          /* the highest that was passed */
     __u32 recorded[2];          /* kept payload that a record has told */
     __u32 record_count[2];
+    __u32 request_end; /* of the request that is under way, with its body */
     __u8 seq_known[2];
     __u8 unrecorded[2]; /* something was kept since the last record */
     __u8 ended[2];      /* FIN seen, or RST */
     __u8 turn;          /* enum filter_turn */
     __u8 asker;         /* the side that sent the request */
+    __u32 zero;
 };
 
-_Static_assert(sizeof(struct filter_flow) == 104, "no padding, the same on both sides");
+_Static_assert(sizeof(struct filter_flow) == 112, "no padding, the same on both sides");
 
 /* What the agent asks the filter to keep: a hand-over. */
 enum filter_order_kind {

@@ -3,12 +3,14 @@
  * are counted with their flow, and the agent gets the counts in a record.
  *
  * Kept are packets without payload, but for those that begin or end a connection;
- * what the agent ordered to be kept; and the body of a reply, when it is certain
- * that no other message begins in it. That is so when just one request is under
- * way: the client sent one packet with one whole head and nothing else, had
- * received by then all that the server had sent, and the server's next packet
- * begins with a reply whose head ends in it. A connection on which anything else
- * is seen is delivered whole from then on, but for what the agent orders.
+ * what the agent ordered to be kept; and bodies, when it is certain that no other
+ * message begins in them. That is so when just one request is under way: the client
+ * had received all that the server had sent, and then sent one packet with one whole
+ * head, behind which comes nothing but the body of the length that the head declares.
+ * What continues that body is kept. So is what the server sends behind its next
+ * packet, if that begins with a reply whose head ends in it, until the client sends
+ * something else. A connection on which anything else is seen is delivered whole
+ * from then on, but for what the agent orders.
  *
  * Only what continues a side's stream is kept. What comes early or again is
  * delivered without its payload, so that the agent can tell the one from the
@@ -22,15 +24,13 @@
  */
 #pragma once
 
+#include "head.bpf.h"
 #include "packet.bpf.h"
 
 enum { DROP = 0, DELIVER_WHOLE = 0x7fffffff };
 
 enum {
-    SCAN_MAX = 1024,            /* bytes of a head that are looked at */
-    SCAN_STEP = 6,              /* windows of 8 bytes overlap by 2 */
     INLINE_BODY_MAX = 768,      /* a short reply is delivered whole without a look */
-    BLANK_LINE = 0x0a0d0a0d,    /* CR LF CR LF */
     RECORD_BYTES_MAX = 1 << 30, /* well below where 32 bits wrap */
 };
 
@@ -55,101 +55,9 @@ struct {
     __uint(max_entries, FILTER_RECORDS_BYTES);
 } records SEC(".maps");
 
-struct scratch {
-    __u8 data[SCAN_MAX + 8];
-};
-
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct scratch);
-} scratches SEC(".maps");
-
 static __always_inline bool is_before(__u32 a, __u32 b)
 {
     return (__s32)(a - b) < 0;
-}
-
-/* --- heads ------------------------------------------------------------------- */
-
-/* In each byte of the result, the top bit tells that the byte of @word is a LF. */
-static __always_inline __u64 line_feeds(__u64 word)
-{
-    const __u64 low = 0x0101010101010101, high = 0x8080808080808080;
-    __u64 difference = word ^ 0x0a0a0a0a0a0a0a0a;
-    return (difference - low) & ~difference & high;
-}
-
-static __always_inline struct scratch *scratch(void)
-{
-    __u32 zero = 0;
-    return bpf_map_lookup_elem(&scratches, &zero);
-}
-
-/*
- * Load @size bytes of the payload into the scratch, and look for an empty line, LF LF
- * or LF CR LF, in the first @look of them. Returns a number of bytes that ends behind
- * it by a few at most; 0 without one; -1 if it can't be told. Two LF with any byte
- * between them pass for one, too.
- *
- * Global, so that the verifier looks at it once and not for each caller.
- */
-__noinline int find_empty_line(struct __sk_buff *skb, __u32 offset, __u32 size, __u32 look)
-{
-    struct scratch *s = scratch();
-    if (!s || size == 0 || size > SCAN_MAX)
-        return -1;
-    __u64 rest = size - 1;
-    asm volatile("" : "+r"(rest)); /* or the compiler drops the mask, which the verifier needs */
-    rest &= SCAN_MAX - 1;
-    if (bpf_skb_load_bytes(skb, offset, s->data, rest + 1))
-        return -1;
-    for (__u32 i = 0; i < SCAN_MAX; i += SCAN_STEP) {
-        if (i + 1 >= look)
-            break;
-        __u64 found = line_feeds(*(__u64 *)(s->data + i));
-        if (i + 8 > look)
-            found &= (1ull << 8 * (look - i)) - 1;
-        if (found & (found >> 8) || found & (found >> 16))
-            return i + 8;
-    }
-    return 0;
-}
-
-static __always_inline bool ends_with_empty_line(struct __sk_buff *skb, const struct packet *p)
-{
-    __u32 last;
-    return payload_bytes(p) > sizeof(last) &&
-           !bpf_skb_load_bytes(skb, p->end - sizeof(last), &last, sizeof(last)) &&
-           last == BLANK_LINE;
-}
-
-/* Whether the payload is one request without a body, and no more. */
-static __always_inline bool is_one_request(struct __sk_buff *skb, const struct packet *p)
-{
-    __u32 last, size = payload_bytes(p);
-    if (size <= sizeof(last) || find_empty_line(skb, p->offset, size, size - 1))
-        return false;
-    const struct scratch *s = scratch();
-    if (!s || s->data[0] < 'A' || s->data[0] > 'Z')
-        return false;
-    __builtin_memcpy(&last, s->data + ((size - sizeof(last)) & (SCAN_MAX - 1)), sizeof(last));
-    return last == BLANK_LINE;
-}
-
-/* "HTTP/1.d d": what begins a reply, and the first digit of its status. */
-struct reply_start {
-    __u8 text[10];
-};
-
-static __always_inline bool is_reply(struct __sk_buff *skb, const struct packet *p,
-                                     struct reply_start *start)
-{
-    return payload_bytes(p) > sizeof(*start) &&
-           !bpf_skb_load_bytes(skb, p->offset, start, sizeof(*start)) && start->text[0] == 'H' &&
-           start->text[1] == 'T' && start->text[2] == 'T' && start->text[3] == 'P' &&
-           start->text[4] == '/' && start->text[5] == '1' && start->text[6] == '.';
 }
 
 /* --- records ------------------------------------------------------------------- */
@@ -247,9 +155,25 @@ static __always_inline bool is_ordered(const struct filter_flow *f, const struct
 static __always_inline void ask(struct __sk_buff *skb, struct filter_flow *f,
                                 const struct packet *p, bool quiet)
 {
-    bool one = quiet && is_one_request(skb, p);
-    f->turn = one ? FILTER_TURN_ASKED : FILTER_TURN_UNSAFE;
+    __u32 bytes = quiet ? request_bytes(skb, p) : 0;
+    f->turn = bytes ? FILTER_TURN_ASKED : FILTER_TURN_UNSAFE;
     f->asker = p->side;
+    f->request_end = p->seq + bytes;
+}
+
+/* Whether the body of the request that is under way is, too. */
+static __always_inline bool is_uploading(const struct filter_flow *f)
+{
+    return f->turn != FILTER_TURN_UNKNOWN && f->turn != FILTER_TURN_UNSAFE &&
+           is_before(f->next_seq[f->asker & 1], f->request_end);
+}
+
+/* Whether @p is part of a body, as far as the filter follows. */
+static __always_inline bool is_body(const struct filter_flow *f, const struct packet *p)
+{
+    if (p->side != f->asker)
+        return f->turn == FILTER_TURN_BODY;
+    return is_uploading(f) && !is_before(f->request_end, p->seq + payload_bytes(p));
 }
 
 /* The first packet of an answer. Returns how much of it to deliver, 0: all. */
@@ -258,10 +182,14 @@ static __always_inline __u32 answer(struct __sk_buff *skb, struct filter_flow *f
 {
     struct reply_start start;
     __u32 size = payload_bytes(p);
+    bool reply = is_reply(skb, p, &start), ends = reply && ends_with_empty_line(skb, p);
+    bool interim = reply && start.text[9] == '1';
+    if (interim && ends && is_uploading(f))
+        return 0; /* 100 Continue */
     f->turn = FILTER_TURN_UNSAFE;
-    if (!is_reply(skb, p, &start) || start.text[9] == '1')
+    if (!reply || interim)
         return 0;
-    if (ends_with_empty_line(skb, p)) {
+    if (ends) {
         f->turn = FILTER_TURN_BODY;
         return 0;
     }
@@ -281,6 +209,12 @@ static __always_inline bool take_turn(struct __sk_buff *skb, struct filter_flow 
                                       const struct packet *p, __u32 *deliver_bytes)
 {
     bool asks = p->side == f->asker;
+    if (asks && is_uploading(f)) {
+        if (is_body(f, p))
+            return true;
+        f->turn = FILTER_TURN_UNSAFE;
+        return false;
+    }
     bool quiet = p->ack == f->next_seq[!(p->side & 1)] || !f->seq_known[!(p->side & 1)];
     switch (f->turn) {
     case FILTER_TURN_UNKNOWN:
@@ -343,7 +277,7 @@ static __always_inline int keep_or_deliver(struct __sk_buff *skb, const struct p
         __u32 deliver_bytes = 0;
         bool known = f->seq_known[side];
         bool next = !known || p->seq == f->next_seq[side];
-        bool in_body = f->turn == FILTER_TURN_BODY && side != f->asker;
+        bool in_body = is_body(f, p);
         bool kept = false;
         if (next)
             kept = take_turn(skb, f, p, &deliver_bytes);

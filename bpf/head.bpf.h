@@ -1,0 +1,217 @@
+/*
+ * What the filter makes of HTTP: whether a packet begins with a head that ends in
+ * it, and where what a request declares ends. It knows far less than core/http.c,
+ * so in doubt it says that it can't tell, and the packet is delivered.
+ */
+#pragma once
+
+#include "packet.bpf.h"
+
+enum {
+    SCAN_MAX = 1024,         /* bytes of a head that are looked at */
+    SCAN_STEP = 6,           /* windows of 8 bytes overlap by 2 */
+    FIELD_NAME_MAX = 16,     /* bytes of a field's name that are compared */
+    DIGITS_MAX = 9,          /* of Content-Length: it stays below 2^30 */
+    BLANK_LINE = 0x0a0d0a0d, /* CR LF CR LF */
+};
+
+struct scratch {
+    __u8 data[SCAN_MAX + FIELD_NAME_MAX + 8];
+    /* Here, and not in registers, the verifier need not follow what they are. */
+    __u32 head_bytes;
+    __u32 length_at; /* where the value of Content-Length begins */
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct scratch);
+} scratches SEC(".maps");
+
+static __always_inline struct scratch *scratch(void)
+{
+    __u32 zero = 0;
+    return bpf_map_lookup_elem(&scratches, &zero);
+}
+
+/* Fill @s with @size bytes from @offset, SCAN_MAX at most. */
+static __always_inline bool load_scratch(struct __sk_buff *skb, struct scratch *s, __u32 offset,
+                                         __u32 size)
+{
+    if (size == 0 || size > SCAN_MAX)
+        return false;
+    __u64 rest = size - 1;
+    asm volatile("" : "+r"(rest)); /* or the compiler drops the mask, which the verifier needs */
+    rest &= SCAN_MAX - 1;
+    return !bpf_skb_load_bytes(skb, offset, s->data, rest + 1);
+}
+
+/* In each byte of the result, the top bit tells that the byte of @word is a LF. */
+static __always_inline __u64 line_feeds(__u64 word)
+{
+    const __u64 low = 0x0101010101010101, high = 0x8080808080808080;
+    __u64 difference = word ^ 0x0a0a0a0a0a0a0a0a;
+    return (difference - low) & ~difference & high;
+}
+
+/*
+ * Load @size bytes of the payload into the scratch, and look for an empty line, LF LF
+ * or LF CR LF, in the first @look of them. Returns a number of bytes that ends behind
+ * it by a few at most; 0 without one; -1 if it can't be told. Two LF with any byte
+ * between them pass for one, too.
+ *
+ * Global, as others below, so that the verifier looks at it once and not for each
+ * caller.
+ */
+__noinline int find_empty_line(struct __sk_buff *skb, __u32 offset, __u32 size, __u32 look)
+{
+    struct scratch *s = scratch();
+    if (!s || !load_scratch(skb, s, offset, size))
+        return -1;
+    for (__u32 i = 0; i < SCAN_MAX; i += SCAN_STEP) {
+        if (i + 1 >= look)
+            break;
+        __u64 found = line_feeds(*(__u64 *)(s->data + i));
+        if (i + 8 > look)
+            found &= (1ull << 8 * (look - i)) - 1;
+        if (found & (found >> 8) || found & (found >> 16))
+            return i + 8;
+    }
+    return 0;
+}
+
+/* What a line of a head tells of where the message ends. */
+enum field { FIELD_ANY, FIELD_CONTENT_LENGTH, FIELD_UNSAFE, FIELD_EMPTY };
+
+/*
+ * Which field begins behind the LF at @at of the scratch. Folded lines and transfer codings are
+ * beyond what is understood here.
+ */
+__noinline int field_behind(__u32 at)
+{
+    const __u64 lower = 0x2020202020202020, seven = bpf_cpu_to_be64(0xffffffffffffff00);
+    const struct scratch *s = scratch();
+    if (!s)
+        return FIELD_UNSAFE;
+    const __u8 *field = s->data + (at & (SCAN_MAX - 1)) + 1;
+    if (field[0] == '\n' || (field[0] == '\r' && field[1] == '\n'))
+        return FIELD_EMPTY;
+    if (field[0] == ' ' || field[0] == '\t')
+        return FIELD_UNSAFE;
+    __u64 name = *(const __u64 *)field | lower;
+    if (name == bpf_cpu_to_be64(0x7472616e73666572)) /* transfer */
+        return FIELD_UNSAFE;
+    if (name != bpf_cpu_to_be64(0x636f6e74656e742d)) /* content- */
+        return FIELD_ANY;
+    __u64 rest = *(const __u64 *)(field + sizeof(name)) | lower;
+    bool length = (rest & seven) == bpf_cpu_to_be64(0x6c656e6774683a00); /* length: */
+    return length ? FIELD_CONTENT_LENGTH : FIELD_ANY;
+}
+
+/* The decimal number that follows blanks at @at of the scratch and ends the line, or -1. */
+__noinline int number_at(__u32 at)
+{
+    const struct scratch *s = scratch();
+    __u32 number = 0, digits = 0;
+    for (__u32 i = 0; s && i < DIGITS_MAX + 3; i++) {
+        __u8 c = s->data[(at + i) & (SCAN_MAX - 1)];
+        if (c == ' ' && digits == 0)
+            continue;
+        if (c == '\r')
+            c = s->data[(at + i + 1) & (SCAN_MAX - 1)];
+        if (c == '\n')
+            return digits ? (int)number : -1;
+        if (c < '0' || c > '9' || ++digits > DIGITS_MAX)
+            return -1;
+        number = number * 10 + (c - '0');
+    }
+    return -1;
+}
+
+/*
+ * How many bytes the request has that the payload begins with: its head, which must be
+ * in the first @size bytes, and a body of known length, RFC 9112, section 6.3. Returns -1
+ * if it can't be told.
+ */
+__noinline int find_request_end(struct __sk_buff *skb, __u32 offset, __u32 size)
+{
+    struct scratch *s = scratch();
+    if (!s || !load_scratch(skb, s, offset, size))
+        return -1;
+    s->head_bytes = 0;
+    s->length_at = 0;
+    for (__u32 i = 0; i < SCAN_MAX; i++) {
+        if (i >= size)
+            break;
+        if (s->data[i] != '\n')
+            continue;
+        int field = field_behind(i);
+        if (field == FIELD_EMPTY) {
+            s->head_bytes = i + (s->data[i + 1] == '\r' ? 3 : 2);
+            break;
+        }
+        if (field == FIELD_UNSAFE || (field == FIELD_CONTENT_LENGTH && s->length_at))
+            return -1;
+        if (field == FIELD_CONTENT_LENGTH)
+            s->length_at = i + FIELD_NAME_MAX;
+    }
+    if (s->head_bytes == 0 || s->head_bytes > size)
+        return -1;
+    int body = s->length_at ? number_at(s->length_at) : 0;
+    return body < 0 ? -1 : (int)s->head_bytes + body;
+}
+
+static __always_inline bool ends_with_empty_line(struct __sk_buff *skb, const struct packet *p)
+{
+    __u32 last;
+    return payload_bytes(p) > sizeof(last) &&
+           !bpf_skb_load_bytes(skb, p->end - sizeof(last), &last, sizeof(last)) &&
+           last == BLANK_LINE;
+}
+
+/* A request that begins with it may well have a body: POST, PUT, PATCH. */
+enum { BODY_LETTER = 'P' };
+
+/* Whether the payload is one request without a body, and no more. */
+static __always_inline bool is_one_request(struct __sk_buff *skb, const struct packet *p)
+{
+    __u32 last, size = payload_bytes(p);
+    if (size <= sizeof(last) || find_empty_line(skb, p->offset, size, size - 1))
+        return false;
+    const struct scratch *s = scratch();
+    if (!s || s->data[0] < 'A' || s->data[0] > 'Z' || s->data[0] == BODY_LETTER)
+        return false;
+    __builtin_memcpy(&last, s->data + ((size - sizeof(last)) & (SCAN_MAX - 1)), sizeof(last));
+    return last == BLANK_LINE;
+}
+
+/*
+ * How many bytes the request has that the payload begins with, and nothing but its body
+ * follows in the packet; 0 if it can't be told.
+ */
+static __always_inline __u32 request_bytes(struct __sk_buff *skb, const struct packet *p)
+{
+    __u8 first;
+    __u32 size = payload_bytes(p);
+    if (is_one_request(skb, p))
+        return size;
+    if (bpf_skb_load_bytes(skb, p->offset, &first, sizeof(first)) || first != BODY_LETTER)
+        return 0;
+    int bytes = find_request_end(skb, p->offset, size < SCAN_MAX ? size : SCAN_MAX);
+    return bytes < 0 || (__u32)bytes < size ? 0 : bytes;
+}
+
+/* "HTTP/1.d d": what begins a reply, and the first digit of its status. */
+struct reply_start {
+    __u8 text[10];
+};
+
+static __always_inline bool is_reply(struct __sk_buff *skb, const struct packet *p,
+                                     struct reply_start *start)
+{
+    return payload_bytes(p) > sizeof(*start) &&
+           !bpf_skb_load_bytes(skb, p->offset, start, sizeof(*start)) && start->text[0] == 'H' &&
+           start->text[1] == 'T' && start->text[2] == 'T' && start->text[3] == 'P' &&
+           start->text[4] == '/' && start->text[5] == '1' && start->text[6] == '.';
+}
