@@ -30,7 +30,8 @@ static const uint64_t WRITE = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_
 
 /*
  * What libraries read: how names are looked up, and by which modules of libc; what
- * the kernel says of this process and its programs; local time.
+ * the kernel says of processors and its programs; local time. Folders, where files
+ * are replaced by new ones: Landlock knows a file by its inode.
  */
 static const char *const OF_LIBRARIES[] = {
     "/etc",
@@ -42,11 +43,13 @@ static const char *const OF_LIBRARIES[] = {
     "/usr/lib",
     "/usr/lib64",
     "/usr/share/zoneinfo",
-    "/proc",
     "/sys/devices/system/cpu",
     "/sys/kernel/btf",
     NULL,
 };
+
+/* For libuv, which reads there how much memory is in use. libcap-ng can do without /proc. */
+static const char MEMORY_IN_USE[] = "/proc/self/stat";
 
 struct walls {
     int ruleset;
@@ -66,16 +69,29 @@ static int allow_below(const struct walls *w, int folder, uint64_t access)
     return r < 0 ? -errno : 0;
 }
 
+static int open_path(const char *path)
+{
+    int fd = open(path, O_PATH | O_CLOEXEC);
+    if (fd < 0)
+        log_debug("%s: closed to the agent: %s", path, strerror(errno));
+    return fd;
+}
+
 static int allow(const struct walls *w, const char *path, uint64_t access)
 {
-    int folder = open(path, O_PATH | O_CLOEXEC);
-    if (folder < 0) {
-        log_debug("%s: closed to the agent: %s", path, strerror(errno));
+    int folder = open_path(path);
+    if (folder < 0)
         return 0;
-    }
     int error = allow_below(w, folder, access);
     close(folder);
     return error;
+}
+
+/* What nobody has open, procfs forgets when memory is short, and makes anew: with no rule. */
+static int allow_of_process(const struct walls *w, const char *path)
+{
+    int file = open_path(path);
+    return file < 0 ? 0 : allow_below(w, file, READ);
 }
 
 static int allow_all(const struct walls *w, const char *const *paths, uint64_t access)
@@ -91,6 +107,8 @@ static int close_in(const struct walls *w, const char *const *readable, const ch
     int error = allow_all(w, OF_LIBRARIES, READ);
     if (error == 0)
         error = allow_all(w, readable, READ);
+    if (error == 0)
+        error = allow_of_process(w, MEMORY_IN_USE);
     if (error == 0)
         error = allow_all(w, writable, WRITE);
     if (error == 0 && syscall(SYS_landlock_restrict_self, w->ruleset, 0) < 0)

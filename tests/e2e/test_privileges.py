@@ -221,6 +221,8 @@ class WallsTest(LabTest):
             f"remove:{self.outside}", f"rename:{self.outside}", f"list:{self.outside.parent}",
             f"write:{self.config}", f"make:{self.config}.new", f"remove:{self.config}",
             "write:/etc/hosts", "make:/etc/httpacct-test", "write:/proc/sys/kernel/core_pattern",
+            "read:/proc/1/environ", "read:/proc/self/mem", "read:/proc/self/maps",
+            "read:/proc/kallsyms", "list:/proc/self/fd",
             "list:/", "read:/dev/kmsg", "read:/bin/true", "execute:/bin/true")
         if landlock_version() < 1:
             self.assertIn("there is no Landlock", self.log)
