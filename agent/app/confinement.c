@@ -23,16 +23,33 @@ static int enter_sandbox(const struct confinement_options *options)
     });
 }
 
-int confinement_enter(const struct confinement_options *options)
+static int give_up_rights(void)
 {
-    filter_allow_memory();
     int error = privileges_limit();
-    if (error < 0) {
+    if (error < 0)
         log_error("can't give up rights: %s", strerror(-error));
-        return error;
-    }
-    error = enter_sandbox(options);
+    return error;
+}
+
+static int tell_confined(int error)
+{
     if (error < 0)
         log_error("can't be confined: %s", strerror(-error));
     return error;
+}
+
+int confinement_enter(const struct confinement_options *options)
+{
+    filter_allow_memory();
+    int error = give_up_rights();
+    return error < 0 ? error : tell_confined(enter_sandbox(options));
+}
+
+int confinement_enter_reading(void)
+{
+    int error = give_up_rights();
+    if (error < 0)
+        return error;
+    privileges_give_up_all();
+    return tell_confined(sandbox_seal());
 }

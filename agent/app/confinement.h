@@ -17,3 +17,6 @@ struct confinement_options {
 
 /* Give up all other rights. Returns -errno, which the log has been told. */
 int confinement_enter(const struct confinement_options *options);
+
+/* The same for who only reads and writes what is open: nothing is opened any more. */
+int confinement_enter_reading(void);

@@ -71,6 +71,7 @@ static int run_replay(const struct options *o, const struct settings *s)
         .interface = interface,
         .form = form,
         .interval_ns = o->interval_ns,
+        .opened = confinement_enter_reading,
     };
     if (init_engine(&replay.engine, s) < 0)
         return EXIT_FAILURE;

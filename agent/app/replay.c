@@ -191,11 +191,14 @@ static bool begin(struct replay *r)
         return false;
     }
     struct capture_file_error file_error;
-    if (capture_file_open(&r->file, r->options->path, &file_error) < 0) {
-        log_error("%s", file_error.message);
+    error = capture_file_open(&r->file, r->options->path, &file_error);
+    if (error == 0 && r->options->opened && r->options->opened() < 0)
         return false;
-    }
-    return true;
+    if (error == 0)
+        error = capture_file_begin(r->file, &file_error);
+    if (error < 0)
+        log_error("%s", file_error.message);
+    return error == 0;
 }
 
 static void deinit(struct replay *r)

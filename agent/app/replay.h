@@ -18,6 +18,10 @@ struct replay_options {
     struct engine_options engine; /* its number and observer are not read */
     enum console_form form;
     uint64_t interval_ns; /* of the file's clock; 0: only totals are shown */
+
+    /* Called when the file is open, before it is read. Returns -errno, which the log has been told,
+     * if it must not be. NULL: nothing to do. */
+    int (*opened)(void);
 };
 
 /**

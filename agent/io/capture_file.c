@@ -66,12 +66,14 @@ int capture_file_open(struct capture_file **out, const char *path, struct captur
         return fail(error, -errno, path, strerror(errno));
 
     c->size = size_of(c->file);
+    *out = TAKE(c);
+    return 0;
+}
+
+int capture_file_begin(struct capture_file *c, struct capture_file_error *error)
+{
     int r = open_pcap(c, error);
-    if (r == 0)
-        r = check_link_type(c, error);
-    if (r == 0)
-        *out = TAKE(c);
-    return r;
+    return r < 0 ? r : check_link_type(c, error);
 }
 
 struct capture_file *capture_file_close(struct capture_file *c)

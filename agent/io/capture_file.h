@@ -19,15 +19,22 @@ struct capture_file_error {
 struct capture_file;
 
 /**
- * Open the file at @path, "-" for the standard input.
+ * Open the file at @path, "-" for the standard input. Reads nothing yet.
  *
- * Returns a negative errno and fills @error when it can't be read: -EINVAL when
- * it is no capture, -ENOTSUP when its link type is not known.
+ * Returns a negative errno and fills @error when it can't be opened.
  */
 int capture_file_open(struct capture_file **out, const char *path,
                       struct capture_file_error *error);
 struct capture_file *capture_file_close(struct capture_file *c);
 AUTO_DEFINE(struct capture_file, capture_file_close)
+
+/**
+ * Read what comes before the first frame: once, before all that follows.
+ *
+ * Returns a negative errno and fills @error: -EINVAL when it is no capture,
+ * -ENOTSUP when its link type is not known. Then it can only be closed.
+ */
+int capture_file_begin(struct capture_file *c, struct capture_file_error *error);
 
 enum capture_file_step {
     CAPTURE_FILE_FRAME, /* @f is filled, its data valid until the next call */

@@ -23,3 +23,6 @@ struct sandbox_options {
 /* Returns -errno when there is a wall that should be and is not. What the kernel can't do is said.
  */
 int sandbox_enter(const struct sandbox_options *options);
+
+/* The same, with nothing that can be opened, neither files nor sockets, and no other thread. */
+int sandbox_seal(void);

@@ -19,37 +19,44 @@
 
 AUTO_DEFINE(void, seccomp_release)
 
-/* By name: libraries and architectures differ in what they know. */
-static const char *const CALLS[] = {
+/* By name: libraries and architectures differ in what they know. NULL ends a list. */
+static const char *const TO_USE_WHAT_IS_OPEN[] = {
     /* memory */
     "brk", "madvise", "membarrier", "mmap", "mmap2", "mprotect", "mremap", "munmap",
-    /* threads */
-    "exit", "exit_group", "futex", "futex_time64", "getcpu", "getpid", "getppid", "gettid",
-    "restart_syscall", "rseq", "sched_getaffinity", "sched_yield", "set_robust_list",
+    /* the thread */
+    "exit", "exit_group", "futex", "futex_time64", "getpid", "gettid", "restart_syscall", "rseq",
+    "sched_yield",
     /* signals */
     "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "sigreturn", "tgkill",
     /* time */
     "clock_getres", "clock_getres_time64", "clock_gettime", "clock_gettime64", "clock_nanosleep",
     "clock_nanosleep_time64", "gettimeofday", "nanosleep", "time",
+    /* descriptors */
+    "_llseek", "close", "fstat", "fstat64", "lseek", "newfstatat", "poll", "ppoll", "ppoll_time64",
+    "pread64", "read", "readv", "write", "writev",
+    /* the process */
+    "getrandom", NULL};
+
+static const char *const TO_OPEN_MORE[] = {
+    /* threads */
+    "getcpu", "getppid", "sched_getaffinity", "set_robust_list",
     /* waiting */
     "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd2", "pipe2",
-    "poll", "ppoll", "ppoll_time64", "select", "pselect6", "pselect6_time64", "timerfd_create",
-    "timerfd_settime",
+    "select", "pselect6", "pselect6_time64", "timerfd_create", "timerfd_settime",
     /* files */
-    "_llseek", "access", "close", "dup", "dup2", "dup3", "faccessat", "faccessat2", "fadvise64",
-    "fcntl", "fcntl64", "fdatasync", "flock", "fstat", "fstat64", "fstatat64", "fstatfs", "fsync",
-    "ftruncate", "ftruncate64", "getcwd", "getdents64", "lseek", "lstat", "memfd_create",
-    "newfstatat", "open", "openat", "pread64", "pwrite64", "read", "readlink", "readlinkat",
-    "readv", "rename", "renameat", "renameat2", "stat", "stat64", "statfs", "statx", "umask",
-    "unlink", "unlinkat", "write", "writev",
+    "access", "dup", "dup2", "dup3", "faccessat", "faccessat2", "fadvise64", "fcntl", "fcntl64",
+    "fdatasync", "flock", "fstatat64", "fstatfs", "fsync", "ftruncate", "ftruncate64", "getcwd",
+    "getdents64", "lstat", "memfd_create", "open", "openat", "pwrite64", "readlink", "readlinkat",
+    "rename", "renameat", "renameat2", "stat", "stat64", "statfs", "statx", "umask", "unlink",
+    "unlinkat",
     /* sockets, once they are open */
     "accept", "accept4", "bind", "connect", "getpeername", "getsockname", "getsockopt", "listen",
     "recv", "recvfrom", "recvmmsg", "recvmmsg_time64", "recvmsg", "send", "sendmmsg", "sendmsg",
     "sendto", "setsockopt", "shutdown",
     /* the process */
-    "bpf", "capget", "capset", "getegid", "geteuid", "getgid", "getgroups", "getrandom",
-    "getresgid", "getresuid", "getrlimit", "getrusage", "getuid", "prlimit64", "setrlimit",
-    "sysinfo", "ugetrlimit", "uname"};
+    "bpf", "capget", "capset", "getegid", "geteuid", "getgid", "getgroups", "getresgid",
+    "getresuid", "getrlimit", "getrusage", "getuid", "prlimit64", "setrlimit", "sysinfo",
+    "ugetrlimit", "uname", NULL};
 
 /* The second argument of ioctl(2): what a terminal is, and an interface. */
 static const unsigned REQUESTS[] = {
@@ -88,11 +95,11 @@ static int allow_call(scmp_filter_ctx filter, const char *name)
     return error == -EDOM ? 0 : error;
 }
 
-static int allow_calls(scmp_filter_ctx filter)
+static int allow_calls(scmp_filter_ctx filter, const char *const *names)
 {
     int error = 0;
-    for (size_t i = 0; error == 0 && i < ARRAY_SIZE(CALLS); i++)
-        error = allow_call(filter, CALLS[i]);
+    for (; error == 0 && *names; names++)
+        error = allow_call(filter, *names);
     return error;
 }
 
@@ -150,16 +157,31 @@ static int allow_sockets(scmp_filter_ctx filter)
     return error == 0 ? allow_internet(filter, SOCK_DGRAM) : error;
 }
 
-static int allow_all(scmp_filter_ctx filter)
+static int allow_what_is_open(scmp_filter_ctx filter)
 {
-    int error = allow_calls(filter);
+    int error = allow_calls(filter, TO_USE_WHAT_IS_OPEN);
+    if (error == 0)
+        error = allow_values(filter, SCMP_SYS(ioctl), 1, REQUESTS, ARRAY_SIZE(REQUESTS));
+    return error;
+}
+
+static int allow_more(scmp_filter_ctx filter, bool tcp)
+{
+    int error = allow_calls(filter, TO_OPEN_MORE);
     if (error == 0)
         error = allow_threads(filter);
     if (error == 0)
-        error = allow_values(filter, SCMP_SYS(ioctl), 1, REQUESTS, ARRAY_SIZE(REQUESTS));
-    if (error == 0)
         error = allow_values(filter, SCMP_SYS(prctl), 0, CONTROLS, ARRAY_SIZE(CONTROLS));
-    return error == 0 ? allow_sockets(filter) : error;
+    if (error == 0)
+        error = allow_sockets(filter);
+    return error == 0 && tcp ? allow_internet(filter, SOCK_STREAM) : error;
+}
+
+static void load(scmp_filter_ctx filter)
+{
+    seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1); /* Linux 4.14 */
+    if (seccomp_load(filter) < 0)
+        log_warning("system calls: not limited, this kernel has no seccomp filters");
 }
 
 int sandbox_limit_calls(bool tcp)
@@ -167,13 +189,21 @@ int sandbox_limit_calls(bool tcp)
     AUTO(seccomp_release) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     if (!filter)
         return -ENOMEM;
-    int error = allow_all(filter);
-    if (error == 0 && tcp)
-        error = allow_internet(filter, SOCK_STREAM);
-    if (error < 0)
-        return error;
-    seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1); /* Linux 4.14 */
-    if (seccomp_load(filter) < 0)
-        log_warning("system calls: not limited, this kernel has no seccomp filters");
-    return 0;
+    int error = allow_what_is_open(filter);
+    if (error == 0)
+        error = allow_more(filter, tcp);
+    if (error == 0)
+        load(filter);
+    return error;
+}
+
+int sandbox_limit_calls_to_open(void)
+{
+    AUTO(seccomp_release) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+    if (!filter)
+        return -ENOMEM;
+    int error = allow_what_is_open(filter);
+    if (error == 0)
+        load(filter);
+    return error;
 }

@@ -10,3 +10,6 @@
 
 /* @tcp as in struct sandbox_options. -errno. */
 int sandbox_limit_calls(bool tcp);
+
+/* As in sandbox_seal(): what works on descriptors that are open, on memory, and time. */
+int sandbox_limit_calls_to_open(void);

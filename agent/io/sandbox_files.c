@@ -102,7 +102,8 @@ static int allow_all(const struct walls *w, const char *const *paths, uint64_t a
     return error;
 }
 
-static int close_in(const struct walls *w, const char *const *readable, const char *const *writable)
+static int make_doors(const struct walls *w, const char *const *readable,
+                      const char *const *writable)
 {
     int error = allow_all(w, OF_LIBRARIES, READ);
     if (error == 0)
@@ -111,12 +112,10 @@ static int close_in(const struct walls *w, const char *const *readable, const ch
         error = allow_of_process(w, MEMORY_IN_USE);
     if (error == 0)
         error = allow_all(w, writable, WRITE);
-    if (error == 0 && syscall(SYS_landlock_restrict_self, w->ruleset, 0) < 0)
-        error = -errno;
     return error;
 }
 
-int sandbox_limit_files(const char *const *readable, const char *const *writable)
+static struct walls plan_walls(void)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     struct walls w = {
@@ -124,11 +123,30 @@ int sandbox_limit_files(const char *const *readable, const char *const *writable
     };
     const struct landlock_ruleset_attr all = {.handled_access_fs = w.handled};
     w.ruleset = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
-    if (w.ruleset < 0) {
+    if (w.ruleset < 0)
         log_debug("files: not limited, there is no Landlock (Linux 5.13): %s", strerror(errno));
-        return 0;
-    }
-    int error = close_in(&w, readable, writable);
-    close(w.ruleset);
+    return w;
+}
+
+static int build(const struct walls *w)
+{
+    int error = syscall(SYS_landlock_restrict_self, w->ruleset, 0) < 0 ? -errno : 0;
+    close(w->ruleset);
     return error;
+}
+
+int sandbox_limit_files(const char *const *readable, const char *const *writable)
+{
+    struct walls w = plan_walls();
+    if (w.ruleset < 0)
+        return 0;
+    int error = make_doors(&w, readable, writable);
+    int build_error = build(&w);
+    return error < 0 ? error : build_error;
+}
+
+int sandbox_close_files(void)
+{
+    struct walls w = plan_walls();
+    return w.ruleset < 0 ? 0 : build(&w);
 }

@@ -8,3 +8,6 @@
 
 /* As in struct sandbox_options. Needs no_new_privs. -errno. */
 int sandbox_limit_files(const char *const *readable, const char *const *writable);
+
+/* The same without a file that may be opened. */
+int sandbox_close_files(void);

@@ -1,7 +1,8 @@
 /*
  * confined CONFIG FOLDER ATTEMPT...: do as the agent does before it starts, with
- * FOLDER as its own, then make attempts. Prints each with what came of it: "done", or
- * the name of the error. Attempts are words with a colon:
+ * FOLDER as its own, then make attempts; with "-" as CONFIG, as it does before it reads
+ * a capture file. Prints each with what came of it: "done", or the name of the error.
+ * Attempts are words with a colon:
  *
  *     read:FILE  write:FILE  truncate:FILE  empty:FILE  chmod:FILE  execute:FILE  list:FOLDER
  *     rename:FILE (to FILE.new)  remove:FILE  make:FILE
@@ -140,21 +141,27 @@ static void make_attempt(const char *words)
     abort();
 }
 
+static int enter(const char *config, const char *folder)
+{
+    AUTO(text_deinit) struct text problem = {0};
+    AUTO(settings_free) struct settings *s = NULL;
+    int error = settings_load(&s, config, &problem);
+    if (error < 0)
+        return error;
+    return confinement_enter(&(struct confinement_options){
+        .config = config,
+        .outputs = &s->outputs,
+        .writable = (const char *const[]){folder, NULL},
+    });
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 3)
         return EXIT_FAILURE;
     log_set_level(LOG_LEVEL_DEBUG);
-    AUTO(text_deinit) struct text problem = {0};
-    AUTO(settings_free) struct settings *s = NULL;
-    if (settings_load(&s, argv[1], &problem) < 0)
-        return EXIT_FAILURE;
-    const struct confinement_options options = {
-        .config = argv[1],
-        .outputs = &s->outputs,
-        .writable = (const char *const[]){argv[2], NULL},
-    };
-    if (confinement_enter(&options) < 0)
+    bool reads = strcmp(argv[1], "-") == 0;
+    if ((reads ? confinement_enter_reading() : enter(argv[1], argv[2])) < 0)
         return EXIT_FAILURE;
     for (int i = 3; i < argc; i++)
         make_attempt(argv[i]);

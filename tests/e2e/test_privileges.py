@@ -5,17 +5,20 @@ that it does all its work there; what a service manager hears of it."""
 import collections
 import contextlib
 import ctypes
+import json
 import os
 import pathlib
 import platform
 import shutil
 import signal
 import socket
+import struct
+import subprocess
 import tempfile
 import time
 
-from harness import (BUILD, HTTPACCT, PATIENCE_S, LabTest, main, require, require_root, run,
-                     wait_for)
+from harness import (BUILD, HTTPACCT, PATIENCE_S, LabTest, Totals, main, require, require_root,
+                     run, wait_for)
 from servers import NGINX_MODULE, Nginx
 
 CONFINED = str(BUILD / "tests/confined")
@@ -26,6 +29,7 @@ LANDLOCK_CREATE_RULESET, LANDLOCK_VERSION_FLAG = 444, 1
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
 WALL = 0x40000000
 WATCHDOG_S = 3
+EMPTY_CAPTURE = struct.pack("=IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 101)
 SILENCE_S = 2 * WATCHDOG_S
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -289,6 +293,41 @@ class WallsTest(LabTest):
                  "keyctl": 250, "userfaultfd": 323, "perf_event_open": 298, "setuid": 105,
                  "chown": 92, "fchmodat": 268, "symlink": 88, "mknod": 133, "chroot": 161}
         self.assert_all(self.attempt(*(f"call:{number}" for number in names.values())), "ENOSYS")
+
+
+class ReadingTest(LabTest):
+    """-r FILE: what the file is made of is the work of strangers."""
+
+    def test_no_right_is_left_before_the_first_byte(self):
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
+        process = subprocess.Popen([HTTPACCT, "-r", str(pipe), "--print", "json"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.kill)
+        task = pathlib.Path(f"/proc/{process.pid}")
+        with pipe.open("wb") as writer:
+            wait_for(lambda: status_of(task)["Seccomp"] == "2", "walls")
+            status = status_of(task)
+            self.assertEqual({int(status[name], 16) for name in
+                              ("CapPrm", "CapEff", "CapInh", "CapAmb", "CapBnd")}, {0})
+            self.assertEqual(status["NoNewPrivs"], "1")
+            writer.write(EMPTY_CAPTURE)
+        out, err = process.communicate(timeout=PATIENCE_S)
+        self.assertEqual((process.returncode, err), (0, ""))
+        self.assertEqual(Totals(json.loads(out)).services, {})
+
+    def test_nothing_can_be_opened_or_begun(self):
+        attempts = [f"read:{self.config}", f"write:{self.config}", f"make:{self.config}.new",
+                    f"remove:{self.config}", f"rename:{self.config}", f"chmod:{self.config}",
+                    f"list:{self.folder}", f"truncate:{self.config}", "execute:/bin/true", "clone:0",
+                    "read:/etc/hosts", "read:/proc/self/stat"]
+        attempts += [f"socket:{family:d},{kind:d},0"
+                     for family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6,
+                                    socket.AF_NETLINK, socket.AF_PACKET)
+                     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)]
+        said = run(CONFINED, "-", self.folder, *attempts).stdout.splitlines()
+        self.assertEqual(said, [f"{attempt} ENOSYS" for attempt in attempts])
 
 
 class SinksTest(LabTest):

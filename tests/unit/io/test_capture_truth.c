@@ -117,6 +117,7 @@ static struct sums capture_read(const char *path)
     struct capture_file *c;
     struct capture_file_error error;
     assert_int_equal(capture_file_open(&c, path, &error), 0);
+    assert_int_equal(capture_file_begin(c, &error), 0);
     struct frame f;
     enum capture_file_step step;
     while ((step = capture_file_next(c, &f, &error)) == CAPTURE_FILE_FRAME)
