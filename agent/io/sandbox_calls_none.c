@@ -1,4 +1,4 @@
-/* A build without libseccomp. Sanitizers ask more of the kernel than the agent does. */
+/* A build without libseccomp. */
 #include "io/sandbox_calls.h"
 
 #include "base/log.h"
