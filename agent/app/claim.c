@@ -1,19 +1,44 @@
 #include "app/claim.h"
 
 #include <errno.h>
+#include <libgen.h>
+#include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
+
+static int choose_who(struct claim *c, const char *user)
+{
+    int error = identity_choose(&c->who, user);
+    if (error == -ENOENT)
+        log_error("there is no user %s", user);
+    else if (error < 0)
+        log_error("user %s: %s", user, strerror(-error));
+    return error;
+}
+
+/* Returns @error, if that is one. */
+static int give(const struct claim *c, const char *path, bool group, int error)
+{
+    if (error < 0)
+        return error;
+    error = identity_give(&c->who, path, group);
+    if (error < 0)
+        log_error("%s: can't be given to the agent's user: %s", path, strerror(-error));
+    return error;
+}
 
 static int open_state(struct claim *c, const char *folder)
 {
     if (!folder)
         return 0;
+    bool made = access(folder, F_OK) < 0;
     int error = state_file_open(&c->state, folder);
     if (error < 0)
         log_error("state %s: %s", folder,
                   error == -EWOULDBLOCK ? "another agent uses it" : strerror(-error));
-    return error;
+    return made ? give(c, folder, true, error) : error;
 }
 
 /* A socket that nobody chose is no reason not to count. */
@@ -21,8 +46,16 @@ static int open_socket(struct claim *c, const struct settings_control *s)
 {
     if (!s->wanted)
         return 0;
+    char copy[CONTROL_PATH_MAX + 1];
+    strcpy(copy, s->path);
+    const char *folder = dirname(copy);
+    bool made = access(folder, F_OK) < 0;
     int error = control_socket_open(&c->socket, s->path, s->group, &c->no_socket);
-    if (error == 0 || !s->chosen)
+    if (error == 0) {
+        error = give(c, s->path, !s->group, 0);
+        return made ? give(c, folder, true, error) : error;
+    }
+    if (!s->chosen)
         return 0;
     log_error("%s", c->no_socket.data ? c->no_socket.data : strerror(-error));
     return error;
@@ -30,7 +63,9 @@ static int open_socket(struct claim *c, const struct settings_control *s)
 
 int claim_make(struct claim *c, const struct settings *s)
 {
-    int error = open_state(c, s->state.folder);
+    int error = choose_who(c, s->user.name);
+    if (error == 0)
+        error = open_state(c, s->state.folder);
     if (error == 0)
         error = open_socket(c, &s->control);
     size_t count = 0;

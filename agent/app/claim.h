@@ -1,7 +1,7 @@
 /*
  * What the agent has to itself in the file system: its control socket, and the
  * folder in which its totals outlive it. It takes them while it still may, and
- * gives them to who uses them.
+ * gives them to who uses them: what it makes is the user's that it becomes.
  *
  * Owns     what is not taken out of it
  * Threads  the main thread, before there is another
@@ -11,9 +11,11 @@
 #include "app/settings.h"
 #include "base/text.h"
 #include "io/control_socket.h"
+#include "io/identity.h"
 #include "io/state_file.h"
 
 struct claim {
+    struct identity who;           /* to become */
     struct control_socket *socket; /* NULL: there is none */
     struct text no_socket;         /* why there is none though it is wanted */
     struct state_file *state;      /* NULL: there is none */

@@ -1,9 +1,11 @@
 #include "app/confinement.h"
 
+#include <errno.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "io/filter.h"
@@ -23,9 +25,9 @@ static int enter_sandbox(const struct confinement_options *options)
     });
 }
 
-static int give_up_rights(void)
+static int give_up_rights(const struct identity *who)
 {
-    int error = privileges_limit();
+    int error = privileges_limit(who);
     if (error < 0)
         log_error("can't give up rights: %s", strerror(-error));
     return error;
@@ -41,13 +43,17 @@ static int tell_confined(int error)
 int confinement_enter(const struct confinement_options *options)
 {
     filter_allow_memory();
-    int error = give_up_rights();
-    return error < 0 ? error : tell_confined(enter_sandbox(options));
+    int error = give_up_rights(options->who);
+    if (error < 0)
+        return error;
+    if (options->config && access(options->config, R_OK) < 0)
+        log_warning("%s: %s: a reload will fail", options->config, strerror(errno));
+    return tell_confined(enter_sandbox(options));
 }
 
 int confinement_enter_reading(void)
 {
-    int error = give_up_rights();
+    int error = give_up_rights(&(struct identity){.changes = false});
     if (error < 0)
         return error;
     privileges_give_up_all();

@@ -61,6 +61,7 @@ static int keep_fixed(struct settings *s, const struct settings *running, struct
 {
     say_fixed(said, "control", !settings_control_equal(&s->control, &running->control));
     say_fixed(said, "state", !settings_state_equal(&s->state, &running->state));
+    say_fixed(said, "user", !settings_user_equal(&s->user, &running->user));
 
     say_fixed(said, "ring", s->ring_bytes != running->ring_bytes);
     say_fixed(said, "offload", s->offload != running->offload);
@@ -71,7 +72,9 @@ static int keep_fixed(struct settings *s, const struct settings *running, struct
     s->count_once = running->count_once;
     s->workers = MAX(s->workers, running->workers);
     int error = settings_control_copy(&s->control, &running->control);
-    return error < 0 ? error : settings_state_copy(&s->state, &running->state);
+    if (error == 0)
+        error = settings_state_copy(&s->state, &running->state);
+    return error < 0 ? error : settings_user_copy(&s->user, &running->user);
 }
 
 static int load(struct intent *i, const struct intent *running, struct text *said)

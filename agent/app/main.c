@@ -84,6 +84,7 @@ static int confine(const struct intent *i, const struct claim *c)
         .config = i->path,
         .outputs = &i->settings->outputs,
         .writable = c->folders,
+        .who = &c->who,
     });
 }
 

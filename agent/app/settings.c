@@ -196,6 +196,7 @@ static const struct key keys[] = {
     {"syslog", settings_outputs_read_syslog, offsetof(struct settings, outputs), .keys = NULL},
     {"control", settings_control_read, offsetof(struct settings, control), .keys = NULL},
     {"state", settings_state_read, offsetof(struct settings, state), .keys = NULL},
+    {"user", key_read_string, offsetof(struct settings, user.name), .keys = NULL},
     {.name = NULL},
 };
 
@@ -305,6 +306,7 @@ struct settings *settings_free(struct settings *s)
     settings_outputs_deinit(&s->outputs);
     settings_control_deinit(&s->control);
     settings_state_deinit(&s->state);
+    settings_user_deinit(&s->user);
     rule_set_free(s->rule_set);
     free(s);
     return NULL;

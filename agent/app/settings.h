@@ -45,6 +45,7 @@ struct settings {
     struct settings_outputs outputs;
     struct settings_control control;
     struct settings_state state;
+    struct settings_user user;
 };
 
 /**

@@ -62,6 +62,11 @@ void settings_state_deinit(struct settings_state *s)
     free((char *)s->folder);
 }
 
+void settings_user_deinit(struct settings_user *u)
+{
+    free((char *)u->name);
+}
+
 int settings_state_choose(struct settings_state *s)
 {
     const char *folder = getenv("STATE_DIRECTORY");
@@ -83,6 +88,11 @@ bool settings_state_equal(const struct settings_state *a, const struct settings_
     return a->chosen == b->chosen && (!a->chosen || equal(a->folder, b->folder));
 }
 
+bool settings_user_equal(const struct settings_user *a, const struct settings_user *b)
+{
+    return equal(a->name, b->name);
+}
+
 int settings_control_copy(struct settings_control *to, const struct settings_control *from)
 {
     to->wanted = from->wanted;
@@ -95,6 +105,11 @@ int settings_state_copy(struct settings_state *to, const struct settings_state *
 {
     to->chosen = from->chosen;
     return copy_string(&to->folder, from->folder);
+}
+
+int settings_user_copy(struct settings_user *to, const struct settings_user *from)
+{
+    return copy_string(&to->name, from->name);
 }
 
 static bool is_false(const config_setting_t *s)

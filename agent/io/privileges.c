@@ -63,7 +63,16 @@ static int lock_out_root(void)
     return capng_apply(CAPNG_SELECT_BOUNDS) < 0 ? -EPERM : 0;
 }
 
-int privileges_limit(void)
+/* libcap-ng raises what that needs, and takes it away after. */
+static int become(const struct identity *who)
+{
+    if (!who->changes)
+        return 0;
+    int r = capng_change_id((int)who->user, (int)who->group, CAPNG_INIT_SUPP_GRP);
+    return r < 0 ? -EPERM : 0;
+}
+
+int privileges_limit(const struct identity *who)
 {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
@@ -75,6 +84,9 @@ int privileges_limit(void)
     struct rights kept = rights_to_open();
     capng_clear(CAPNG_SELECT_CAPS | CAPNG_SELECT_AMBIENT);
     update(CAPNG_ADD, CAPNG_PERMITTED, &kept);
+    error = become(who);
+    if (error < 0)
+        return error;
     return capng_apply(CAPNG_SELECT_CAPS | CAPNG_SELECT_AMBIENT) < 0 ? -EPERM : 0;
 }
 

@@ -11,14 +11,16 @@
  */
 #pragma once
 
+#include "io/identity.h"
+
 /**
- * Give up all but those, for good: no program that is executed later, and no
- * change of user, brings any back. Not even those are in effect when this
- * returns. Call it before there is a second thread.
+ * Give up all but those, for good, and become @who: no program that is executed
+ * later, and no change of user, brings any back. Not even those are in effect when
+ * this returns. Call it before there is a second thread.
  *
  * Returns -errno when rights could not be given up. Not to have any is fine.
  */
-int privileges_limit(void);
+int privileges_limit(const struct identity *who);
 
 /* Around the opening of captures: have in effect what is left, and no more. */
 void privileges_raise(void);

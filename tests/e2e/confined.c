@@ -145,13 +145,17 @@ static int enter(const char *config, const char *folder)
 {
     AUTO(text_deinit) struct text problem = {0};
     AUTO(settings_free) struct settings *s = NULL;
+    struct identity who;
     int error = settings_load(&s, config, &problem);
+    if (error == 0)
+        error = identity_choose(&who, s->user.name);
     if (error < 0)
         return error;
     return confinement_enter(&(struct confinement_options){
         .config = config,
         .outputs = &s->outputs,
         .writable = (const char *const[]){folder, NULL},
+        .who = &who,
     });
 }
 

@@ -191,6 +191,92 @@ class RightsTest(LabTest):
         totals.check_balance(self)
 
 
+class UserTest(LabTest):
+    """The config says who root becomes."""
+
+    def setUp(self):
+        super().setUp()
+        self.host = self.namespace("host")
+        self.socket = self.folder / "run/control.sock"
+        self.state = self.folder / "state"
+        self.configure('user = "nobody";')
+
+    def configure(self, user, interface="lo"):
+        """By a new file in the place of the old one."""
+        draft = self.config.with_name("draft")
+        draft.write_text(f"""
+            {user} state = "{self.state}"; control = {{ socket = "{self.socket}"; }};
+            interfaces = ( {{ name = "{interface}"; }} );""")
+        draft.rename(self.config)
+
+    def reload(self):
+        return run(HTTPACCT, "--socket", self.socket, "reload", check=False)
+
+    def test_root_becomes_that_user_and_no_more(self):
+        agent = self.start_agent(self.host, "--print", "json")
+        for task in tasks(agent.process.pid):
+            status = status_of(task)
+            ids = {int(number) for name in ("Uid", "Gid", "Groups")
+                   for number in status[name].split()}
+            self.assertEqual(ids, {NOBODY})
+            self.assertEqual(int(status["CapBnd"], 16), 0)
+            self.assertEqual(int(status["CapEff"], 16) & ~using_maps(), 0)
+            self.assertEqual((status["NoNewPrivs"], status["Seccomp"]), ("1", "2"))
+        main_thread = pathlib.Path(f"/proc/{agent.process.pid}")
+        self.assertEqual(rights_of(main_thread), (opening(), 0))
+        self.stop_agent(agent)
+
+    def test_what_it_makes_is_that_users_and_goes_with_it(self):
+        agent = self.start_agent(self.host, "--print", "json")
+        for path in (self.socket, self.socket.parent, self.state):
+            self.assertEqual((path.stat().st_uid, path.stat().st_gid), (NOBODY, NOBODY), path)
+        self.stop_agent(agent)
+        self.assertFalse(self.socket.exists())
+        self.assertEqual((self.state / "totals.json").stat().st_uid, NOBODY)
+        self.stop_agent(self.start_agent(self.host, "--print", "json"))
+
+    def test_it_reloads_and_opens_captures_as_before(self):
+        agent = self.start_agent(self.host, "--print", "json")
+        self.configure("", interface="lat*")
+        result = self.reload()
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("user: needs a restart", result.stdout)
+        self.connect(self.host, self.namespace("other"), names=("late0", "other0"))
+        agent.wait_until(lambda: "watching late0" in agent.err, "a capture")
+        self.stop_agent(agent)
+
+    def test_a_config_that_only_root_may_read_is_not_read_again(self):
+        self.config.chmod(0o600)
+        agent = self.start_agent(self.host, "--print", "json")
+        self.assertIn("a reload will fail", agent.err)
+        self.assertNotEqual(self.reload().returncode, 0)
+        self.config.chmod(0o644)
+        self.assertEqual(self.reload().returncode, 0)
+        self.stop_agent(agent)
+
+    def test_files_of_root_are_closed(self):
+        secret = self.folder / "secret"
+        secret.write_text("secret\n")
+        secret.chmod(0o600)
+        attempts = [f"read:{secret}", "read:/etc/shadow", f"read:{self.config}", "read:/etc/passwd"]
+        said = run(CONFINED, self.config, self.folder, *attempts).stdout.splitlines()
+        self.assertEqual(said, [f"{attempts[0]} EACCES", f"{attempts[1]} EACCES",
+                                f"{attempts[2]} done", f"{attempts[3]} done"])
+
+    def test_who_is_not_root_stays_who_it_is(self):
+        self.configure('user = "daemon";')
+        said = run("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+                   CONFINED, self.config, self.folder, f"read:{self.config}").stdout
+        self.assertEqual(said, f"read:{self.config} done\n")
+
+    def test_a_user_that_is_not_there_is_an_error(self):
+        self.configure('user = "nobody-here";')
+        result = self.host.run(HTTPACCT, "-c", self.config, check=False)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("there is no user nobody-here", result.stderr)
+        self.assertFalse(self.state.exists())
+
+
 class WallsTest(LabTest):
     def setUp(self):
         super().setUp()
@@ -331,6 +417,30 @@ class ReadingTest(LabTest):
 
 
 class SinksTest(LabTest):
+    def test_names_are_found_in_files_that_were_replaced(self):
+        """Landlock knows files by their inodes, so it is the folder that is open."""
+        host = self.namespace("host")
+        etc = self.folder / "etc"
+        etc.mkdir()
+        (etc / "nsswitch.conf").write_text("hosts: files\n")
+        (etc / "hosts").write_text("127.0.0.1 localhost\n")
+        (etc / "httpacct.conf").write_text("""
+            interfaces = ( { name = "lo"; } ); flush = { interval = 1; }; control = false;
+            statsd = ( { address = "stats.example.com"; metrics = [ "all" ]; } );""")
+        with host.entered():
+            receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(receiver.close)
+        receiver.settimeout(PATIENCE_S)
+        receiver.bind(("127.0.0.1", 8125))
+        agent = self.start(host, "unshare", "-m", "sh", "-c",
+                           'mount --bind "$0" /etc && exec "$@"', etc,
+                           HTTPACCT, "-c", "/etc/httpacct.conf", "--print", "json", "-v")
+        agent.wait_until(lambda: "watching lo" in agent.err, "the ready line")
+        (etc / "new").write_text("127.0.0.1 localhost stats.example.com\n")
+        (etc / "new").rename(etc / "hosts")
+        self.assertIn(b"httpacct", receiver.recv(65536))
+        self.stop_agent(agent)
+
     def test_syslog_over_tcp_comes_back(self):
         """Names are looked up and connections made from inside the walls, again and again."""
         host = self.namespace("host")

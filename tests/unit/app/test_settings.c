@@ -140,6 +140,7 @@ static void the_installed_files_examples_load(void **state)
     assert_true(s->outputs.syslog.wanted);
     assert_string_equal(s->control.group, "adm");
     assert_string_equal(s->state.folder, "/var/lib/httpacct");
+    assert_string_equal(s->user.name, "httpacct");
 }
 
 static void all_keys_are_read(void **state)
