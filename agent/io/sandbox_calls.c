@@ -5,6 +5,7 @@
 #include "io/sandbox_calls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
 #include <seccomp.h>
@@ -13,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/macros.h"
@@ -27,7 +29,7 @@ static const char *const TO_USE_WHAT_IS_OPEN[] = {
     "exit", "exit_group", "futex", "futex_time64", "getpid", "gettid", "restart_syscall", "rseq",
     "sched_yield",
     /* signals */
-    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "sigreturn", "tgkill",
+    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "sigreturn",
     /* time */
     "clock_getres", "clock_getres_time64", "clock_gettime", "clock_gettime64", "clock_nanosleep",
     "clock_nanosleep_time64", "gettimeofday", "nanosleep", "time",
@@ -44,25 +46,28 @@ static const char *const TO_OPEN_MORE[] = {
     "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd2", "pipe2",
     "select", "pselect6", "pselect6_time64", "timerfd_create", "timerfd_settime",
     /* files */
-    "access", "dup", "dup2", "dup3", "faccessat", "faccessat2", "fadvise64", "fcntl", "fcntl64",
-    "fdatasync", "flock", "fstatat64", "fstatfs", "fsync", "ftruncate", "ftruncate64", "getcwd",
-    "getdents64", "lstat", "memfd_create", "open", "openat", "pwrite64", "readlink", "readlinkat",
-    "rename", "renameat", "renameat2", "stat", "stat64", "statfs", "statx", "umask", "unlink",
-    "unlinkat",
+    "access", "dup", "dup2", "dup3", "faccessat", "faccessat2", "fadvise64", "fdatasync", "flock",
+    "fstatat64", "fstatfs", "fsync", "ftruncate", "ftruncate64", "getcwd", "getdents64", "lstat",
+    "memfd_create", "open", "openat", "pwrite64", "readlink", "readlinkat", "rename", "renameat",
+    "renameat2", "stat", "stat64", "statfs", "statx", "umask", "unlink", "unlinkat",
     /* sockets, once they are open */
     "accept", "accept4", "bind", "connect", "getpeername", "getsockname", "getsockopt", "listen",
     "recv", "recvfrom", "recvmmsg", "recvmmsg_time64", "recvmsg", "send", "sendmmsg", "sendmsg",
     "sendto", "setsockopt", "shutdown",
     /* the process */
     "bpf", "capget", "capset", "getegid", "geteuid", "getgid", "getgroups", "getresgid",
-    "getresuid", "getrlimit", "getrusage", "getuid", "prlimit64", "setrlimit", "sysinfo",
-    "ugetrlimit", "uname", NULL};
+    "getresuid", "getrlimit", "getrusage", "getuid", "setrlimit", "sysinfo", "ugetrlimit", "uname",
+    NULL};
 
 /* The second argument of ioctl(2): what a terminal is, and an interface. */
 static const unsigned REQUESTS[] = {
     FIOCLEX,     FIONBIO,      FIONREAD,     TCGETS,        TIOCGWINSZ,
     SIOCGIFCONF, SIOCGIFFLAGS, SIOCGIFINDEX, SIOCGIFHWADDR, SIOCGIFNAME,
 };
+
+/* The second argument of fcntl(2). Not F_SETOWN and F_SETSIG: they signal other processes. */
+static const unsigned COMMANDS[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,
+                                    F_GETFL, F_SETFL,         F_ADD_SEALS, F_GET_SEALS};
 
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41 /* names of memory, which some versions of libc give */
@@ -114,6 +119,27 @@ static int allow_values(scmp_filter_ctx filter, int call, unsigned number, const
     return error;
 }
 
+/* Other processes of the same user, who may be root, are not to be signalled, nor limited. */
+static int allow_signals(scmp_filter_ctx filter)
+{
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+                            SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)getpid()));
+}
+
+static int allow_limits(scmp_filter_ctx filter)
+{
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+                            SCMP_A0_32(SCMP_CMP_EQ, 0));
+}
+
+static int allow_commands(scmp_filter_ctx filter)
+{
+    int error = allow_values(filter, SCMP_SYS(fcntl), 1, COMMANDS, ARRAY_SIZE(COMMANDS));
+    if (error == 0)
+        error = allow_values(filter, SCMP_SYS(fcntl64), 1, COMMANDS, ARRAY_SIZE(COMMANDS));
+    return error == -EDOM ? 0 : error;
+}
+
 /* clone3(2) has its flags in memory, where a filter can't look: libc goes back to clone(2). */
 static int allow_threads(scmp_filter_ctx filter)
 {
@@ -161,6 +187,8 @@ static int allow_what_is_open(scmp_filter_ctx filter)
 {
     int error = allow_calls(filter, TO_USE_WHAT_IS_OPEN);
     if (error == 0)
+        error = allow_signals(filter);
+    if (error == 0)
         error = allow_values(filter, SCMP_SYS(ioctl), 1, REQUESTS, ARRAY_SIZE(REQUESTS));
     return error;
 }
@@ -170,6 +198,10 @@ static int allow_more(scmp_filter_ctx filter, bool tcp)
     int error = allow_calls(filter, TO_OPEN_MORE);
     if (error == 0)
         error = allow_threads(filter);
+    if (error == 0)
+        error = allow_limits(filter);
+    if (error == 0)
+        error = allow_commands(filter);
     if (error == 0)
         error = allow_values(filter, SCMP_SYS(prctl), 0, CONTROLS, ARRAY_SIZE(CONTROLS));
     if (error == 0)

@@ -9,6 +9,7 @@
  *     socket:FAMILY,TYPE,PROTOCOL   in numbers
  *     lookup:HOST
  *     clone:FLAGS                   0: no more than fork(2) does
+ *     signal:PROCESS  ask:PROCESS (to be signalled for us)  limit:PROCESS   0: itself
  *     call:NUMBER                   any system call, without arguments
  */
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -112,6 +114,27 @@ static int try_clone(const char *flags)
     return child < 0 ? -1 : 0;
 }
 
+static int process(const char *number)
+{
+    return atoi(number) ? atoi(number) : getpid();
+}
+
+static int try_signal(const char *number)
+{
+    return (int)syscall(SYS_tgkill, process(number), process(number), 0);
+}
+
+static int try_ask(const char *number)
+{
+    return fcntl(STDIN_FILENO, F_SETOWN, process(number));
+}
+
+static int try_limit(const char *number)
+{
+    struct rlimit limit;
+    return prlimit(atoi(number), RLIMIT_CORE, NULL, &limit);
+}
+
 static int try_call(const char *number)
 {
     return (int)syscall(atol(number), 0L, 0L, 0L, 0L, 0L, 0L);
@@ -125,7 +148,8 @@ static const struct attempt {
     {"chmod:", try_chmod},   {"list:", try_list},     {"execute:", try_execute},
     {"rename:", try_rename}, {"remove:", unlink},     {"make:", try_make},
     {"socket:", try_socket}, {"lookup:", try_lookup}, {"call:", try_call},
-    {"empty:", try_empty},   {"clone:", try_clone},
+    {"empty:", try_empty},   {"clone:", try_clone},   {"signal:", try_signal},
+    {"ask:", try_ask},       {"limit:", try_limit},
 };
 
 static void make_attempt(const char *words)

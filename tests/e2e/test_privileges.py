@@ -344,6 +344,11 @@ class WallsTest(LabTest):
         self.assert_all(self.attempt(*(f"clone:{flag}" for flag in flags), "call:435"),  # clone3
                         "ENOSYS")
 
+    def test_other_processes_are_left_alone(self):
+        """Those of the same user, who may be root."""
+        self.assert_all(self.attempt("signal:0", "limit:0"), "done")
+        self.assert_all(self.attempt("signal:1", "limit:1", "ask:1"), "ENOSYS")
+
     def test_sockets_that_no_sink_needs_are_closed(self):
         tcp = [f"socket:{family:d},{socket.SOCK_STREAM:d},{protocol}"
                for family in (socket.AF_INET, socket.AF_INET6)
