@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "app/json.h"
 #include "core/rule.h"
@@ -34,7 +35,11 @@ int command_print(struct text *t);
 /* The status of the agent at @path; @json: as it sends it. COMMAND_DEGRADED if it is degraded. */
 int command_status(const char *path, bool json);
 
-int command_reload(const char *path);
+/**
+ * Have the agent at @path reload; with @pid, that process. If that can't be asked (@path
+ * is NULL: there is no socket), it gets SIGHUP: a success, of which only its log tells more.
+ */
+int command_reload(const char *path, pid_t pid);
 
 /* Show what moves at the agent at @path, asking it every @interval_ns, until the user ends it. */
 int command_top(const char *path, uint64_t interval_ns);

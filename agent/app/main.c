@@ -118,14 +118,16 @@ static int load_settings(struct settings **out, const char *path)
 /* Ask the agent that runs. */
 static int run_question(const struct options *o, const struct settings *s)
 {
-    if (!o->socket && !s->control.wanted) {
+    const char *path = o->socket ? o->socket : s->control.wanted ? s->control.path : NULL;
+    if (!path && !o->pid) {
         log_error("the config switches the control socket off");
         return EXIT_FAILURE;
     }
-    const char *path = o->socket ? o->socket : s->control.path;
-    if (o->command == COMMAND_TOP)
-        return command_top(path, o->interval_ns ? o->interval_ns : TOP_INTERVAL_NS);
-    return o->command == COMMAND_STATUS ? command_status(path, o->json) : command_reload(path);
+    if (o->command == COMMAND_RELOAD)
+        return command_reload(path, o->pid);
+    if (o->command == COMMAND_STATUS)
+        return command_status(path, o->json);
+    return command_top(path, o->interval_ns ? o->interval_ns : TOP_INTERVAL_NS);
 }
 
 static int run_with_settings(const struct options *o)

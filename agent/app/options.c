@@ -7,13 +7,16 @@
 
 #include "io/control_socket.h"
 
-enum { OPTION_PRINT = 0x100, OPTION_INTERVAL, OPTION_SOCKET, OPTION_JSON };
+enum { OPTION_PRINT = 0x100, OPTION_INTERVAL, OPTION_SOCKET, OPTION_JSON, OPTION_PID };
 
 static const double INTERVAL_MIN_S = 0.1;
 static const double INTERVAL_MAX_S = 86400;
 
 /* The agent closes who asks nothing for 30 s. */
 static const uint64_t TOP_INTERVAL_MAX_NS = 20000000000;
+
+/* Linux has no process with a larger one. */
+static const unsigned long PID_MAX = 4194304;
 
 static const char SHORT_OPTIONS[] = ":c:i:r:tvVh";
 
@@ -26,6 +29,7 @@ static const struct option LONG_OPTIONS[] = {
     {"interval", required_argument, NULL, OPTION_INTERVAL},
     {"socket", required_argument, NULL, OPTION_SOCKET},
     {"json", no_argument, NULL, OPTION_JSON},
+    {"pid", required_argument, NULL, OPTION_PID},
     {"verbose", no_argument, NULL, 'v'},
     {"version", no_argument, NULL, 'V'},
     {"help", no_argument, NULL, 'h'},
@@ -37,7 +41,7 @@ static const char HELP[] =
     "                [--print table|json|events|transactions|none]\n"
     "                [--interval S] [-v] [-V] [-h]\n"
     "       httpacct [-c FILE] [--socket PATH] status [--json]\n"
-    "       httpacct [-c FILE] [--socket PATH] reload\n"
+    "       httpacct [-c FILE] [--socket PATH] reload [--pid PID]\n"
     "       httpacct [-c FILE] rules URL [HOST] [--json]\n"
     "       httpacct [-c FILE] [--socket PATH] top [--interval S]\n"
     "\n"
@@ -76,6 +80,8 @@ static const char HELP[] =
     "  top                 Show on the terminal what each service moves now. h helps there.\n"
     "      --interval S    top: seconds between looks, 0.1 to 20. Default: 1\n"
     "      --json          status, rules: as an object on one line.\n"
+    "      --pid PID       reload: have this process do it; with SIGHUP, if it is not at the\n"
+    "                      socket: then only its log says what comes of it.\n"
     "      --socket PATH   Ask at this socket. Default: the config's, or else\n"
     "                      " CONTROL_PATH ".\n"
     "\n"
@@ -109,6 +115,19 @@ static bool parse_interval(const char *text, struct options *o, struct options_e
         return false;
     }
     o->interval_ns = (uint64_t)(seconds * 1e9 + 0.5);
+    return true;
+}
+
+static bool parse_pid(const char *text, struct options *o, struct options_error *error)
+{
+    bool plain = *text && strspn(text, "0123456789") == strlen(text);
+    unsigned long pid = plain ? strtoul(text, NULL, 10) : 0;
+    if (pid < 1 || pid > PID_MAX) {
+        snprintf(error->message, sizeof(error->message),
+                 "--pid '%s': use the number of a process, 1 to %lu", text, PID_MAX);
+        return false;
+    }
+    o->pid = (pid_t)pid;
     return true;
 }
 
@@ -187,6 +206,8 @@ static const char *find_misfit(const struct options *o)
         return "--json is for status and rules";
     if (o->socket && !socket)
         return "--socket is for status, reload and top";
+    if (o->pid && o->command != COMMAND_RELOAD)
+        return "--pid is for reload";
     if (asks && (o->read || o->interface_count || o->test || o->has_form))
         return "-i, -r, -t and --print are not for commands";
     if (o->interval_ns && asks && o->command != COMMAND_TOP)
@@ -254,6 +275,9 @@ enum options_outcome options_parse(struct options *o, int argc, char **argv,
             break;
         case OPTION_JSON:
             o->json = true;
+            break;
+        case OPTION_PID:
+            good = parse_pid(optarg, o, error);
             break;
         case 'v':
             o->verbose = true;

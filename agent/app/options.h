@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "io/console.h"
 
@@ -42,6 +43,7 @@ struct options {
     const char *arguments[2]; /* of the command, NULL: not given */
     const char *socket;       /* of the agent that is asked; NULL: the config's */
     bool json;                /* status, rules: for programs */
+    pid_t pid;                /* of the agent that is to reload; 0: not given */
 };
 
 struct options_error {

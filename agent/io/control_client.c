@@ -46,6 +46,13 @@ struct control_client *control_client_close(struct control_client *c)
     return NULL;
 }
 
+pid_t control_client_peer(const struct control_client *c)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    return getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
+}
+
 /* Returns 1 when there is one of @events, 0 when the time is over, or -errno. */
 static int wait_for(const struct control_client *c, short events, int timeout_ms)
 {

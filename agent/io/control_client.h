@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/bytes.h"
 #include "base/macros.h"
 #include "base/text.h"
@@ -20,6 +22,9 @@ struct control_client;
 int control_client_open(struct control_client **out, const char *path);
 struct control_client *control_client_close(struct control_client *c);
 AUTO_DEFINE(struct control_client, control_client_close)
+
+/* The process that listens there; 0: not known here. */
+pid_t control_client_peer(const struct control_client *c);
 
 /*
  * Send @request, an object in one line without its end. Returns -errno; that the

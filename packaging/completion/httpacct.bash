@@ -3,7 +3,7 @@
 _httpacct() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local options='-c --config -i --interface -r --read -t --test --print --interval
-                   --socket --json -v --verbose -V --version -h --help'
+                   --socket --json --pid -v --verbose -V --version -h --help'
     local word command=
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case $word in
@@ -22,13 +22,13 @@ _httpacct() {
         --print)
             mapfile -t COMPREPLY < <(compgen -W 'table json events transactions none' -- "$current")
             return ;;
-        --interval)
+        --interval | --pid)
             return ;;
     esac
     case $command in
         '') [[ $current == -* ]] || options='status reload rules top' ;;
         status) options='--json --socket' ;;
-        reload) options=--socket ;;
+        reload) options='--pid --socket' ;;
         rules) options=--json ;;
         top) options='--interval --socket' ;;
     esac

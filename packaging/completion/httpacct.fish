@@ -18,4 +18,5 @@ complete -c httpacct -n $before -a reload -d 'Have the agent read its config aga
 complete -c httpacct -n $before -a rules -d 'Say which rule takes a request'
 complete -c httpacct -n $before -a top -d 'Show what moves now'
 complete -c httpacct -n 'not __fish_seen_subcommand_from reload top' -l json -d 'As one JSON object'
+complete -c httpacct -n 'not __fish_seen_subcommand_from status rules top' -l pid -x -a '(__fish_complete_pids)' -d 'The process that is to reload'
 complete -c httpacct -n 'not __fish_seen_subcommand_from rules' -l socket -rF -d 'Ask at this socket'

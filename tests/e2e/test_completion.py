@@ -38,6 +38,7 @@ class Shell:
         self.assertNotIn("--socket", self.offers("rules --"))
         self.assertLessEqual({"--interval", "--socket"}, self.offers("top --"))
         self.assertNotIn("--json", self.offers("top --"))
+        self.assertLessEqual({"--pid", "--socket"}, self.offers("reload --"))
 
     def test_forms(self):
         self.assertLessEqual(FORMS, self.offers("--print "))

@@ -186,6 +186,59 @@ class ReloadTest(ControlTest):
             self.assertIn("state: needs a restart", result.stdout)
 
 
+class ReloadOfAProcessTest(ControlTest):
+    """As a service manager asks for it, who knows the process."""
+
+    def setUp(self):
+        super().setUp()
+        self.agent = self.start_counting("--print", "none")
+
+    def write(self, text):
+        self.config.write_text(text)
+
+    def reload(self):
+        return httpacct("-c", self.config, "reload", "--pid", self.agent.process.pid)
+
+    def takes_a_signal(self, why):
+        """It is not at the socket that the config has now, but takes the config."""
+        result = self.reload()
+        self.assertEqual((result.returncode, result.stdout), (0, ""), result.stderr)
+        self.assertIn(why, result.stderr)
+        self.assertIn(f"process {self.agent.process.pid} got SIGHUP", result.stderr)
+        self.agent.wait_until(lambda: "reloaded" in self.agent.err, "the reload")
+
+    def test_at_its_socket_it_says_what_came_of_it(self):
+        self.assertEqual(self.reload().stdout, "the config was read anew\n")
+
+    def test_without_a_socket_it_gets_a_signal(self):
+        self.write(f"{RULES} control = false;")
+        self.takes_a_signal("switches the control socket off")
+        self.assertIn("control: needs a restart", self.agent.err)
+
+    def test_with_another_socket_it_gets_a_signal(self):
+        self.write(f'{RULES} control = {{ socket = "{self.folder}/new.sock"; }};')
+        self.takes_a_signal("no such socket")
+
+    def test_with_the_socket_of_another_agent_that_one_is_left_alone(self):
+        self.write(f'{RULES} control = {{ socket = "{self.folder}/other.sock"; }};')
+        other = self.start_counting("--print", "none")
+        self.takes_a_signal("another process listens there")
+        self.assertNotIn("reloaded", other.err)
+
+    def test_a_bad_file_is_said_and_sends_no_signal(self):
+        self.write("control = false; nonsense = 1;")
+        self.fails(HTTPACCT, "-c", self.config, "reload", "--pid", self.agent.process.pid,
+                   says="nonsense")
+        self.write(f"{RULES} control = false;")
+        self.takes_a_signal("switches the control socket off")
+        self.assertNotIn("nonsense", self.agent.err)
+
+    def test_a_process_that_is_gone_is_a_failure(self):
+        self.assertEqual(self.agent.stop(), 0, self.agent.err)
+        self.fails(HTTPACCT, "-c", self.config, "reload", "--pid", self.agent.process.pid,
+                   says="No such process")
+
+
 class HostileTest(ControlTest):
     def test_garbage_is_answered_with_errors(self):
         self.start_counting("--print", "none")

@@ -232,6 +232,16 @@ class DebTest(LabTest):
         wait_for(lambda: self.fetch_and_count("still"), "the rule that stays")
         self.assertEqual(self.unit("MainPID", "ActiveState"), [*pid, "active"])
 
+    def test_reload_needs_no_socket(self):
+        self.restart_with("s")
+        pid = self.unit("MainPID")
+        self.serve()
+        self.configure("t", "control = false;")
+        self.box.run("systemctl", "reload", SERVICE)
+        wait_for(lambda: self.fetch_and_count("good"), "the new rule")
+        self.assertIn(f"process {pid[0]} got SIGHUP", self.words())
+        self.assertEqual(self.unit("MainPID", "ActiveState"), [*pid, "active"])
+
     def test_totals_outlive_it_and_root_may_ask_for_them(self):
         self.restart_with("s")
         self.serve()

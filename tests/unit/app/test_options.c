@@ -211,6 +211,9 @@ static void commands_stand_behind_options_or_before(void **state)
     assert_int_equal(parse("reload -v --socket /run/x.sock"), OPTIONS_RUN);
     assert_int_equal(options.command, COMMAND_RELOAD);
     assert_string_equal(options.socket, "/run/x.sock");
+    assert_int_equal(options.pid, 0);
+    assert_int_equal(parse("reload --pid 4194304"), OPTIONS_RUN);
+    assert_int_equal(options.pid, 4194304);
     assert_int_equal(parse("rules /x?s=yo a.example"), OPTIONS_RUN);
     assert_int_equal(options.command, COMMAND_RULES);
     assert_string_equal(options.arguments[0], "/x?s=yo");
@@ -246,6 +249,20 @@ static void options_that_mean_nothing_to_a_command_are_wrong(void **state)
     assert_wrong("--json reload", "--json is for status and rules");
     assert_wrong("--socket /x", "--socket is for status, reload and top");
     assert_wrong("--socket /x rules /", "--socket is for status, reload and top");
+    assert_wrong("--pid 7 status", "--pid is for reload");
+    assert_wrong("--pid 7", "--pid is for reload");
+}
+
+static void a_process_has_a_number(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"0", "-1", "+7", "0x7", "4194305", "99999999999999999999"};
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        AUTO(text_deinit) struct text line = {0}, words = {0};
+        text_printf(&line, "reload --pid %s", wrong[i]);
+        text_printf(&words, "--pid '%s': use the number of a process, 1 to 4194304", wrong[i]);
+        assert_wrong(line.data, words.data);
+    }
 }
 
 int main(void)
@@ -268,6 +285,7 @@ int main(void)
         cmocka_unit_test(commands_stand_behind_options_or_before),
         cmocka_unit_test(commands_take_what_they_need),
         cmocka_unit_test(options_that_mean_nothing_to_a_command_are_wrong),
+        cmocka_unit_test(a_process_has_a_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
