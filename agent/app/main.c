@@ -11,6 +11,7 @@
 #include "app/confinement.h"
 #include "app/intent.h"
 #include "app/options.h"
+#include "app/reload.h"
 #include "app/replay.h"
 #include "app/settings.h"
 #include "app/watch_list.h"
@@ -90,6 +91,7 @@ static int confine(const struct intent *i, const struct claim *c)
 
 static int run_agent(const struct options *o)
 {
+    reload_hold_signal();
     AUTO(text_deinit) struct text problem = {0};
     AUTO(intent_free) struct intent *intent = NULL;
     int error = intent_new(&intent, o, NULL, &problem);

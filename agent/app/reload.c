@@ -138,6 +138,19 @@ static void on_hangup(uv_signal_t *handle, int number)
     reload_begin(CONTAINER_OF(handle, struct reload, hangup), NULL, NULL);
 }
 
+static void mask_signal(int how)
+{
+    sigset_t hangup;
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    pthread_sigmask(how, &hangup, NULL);
+}
+
+void reload_hold_signal(void)
+{
+    mask_signal(SIG_BLOCK);
+}
+
 int reload_new(struct reload **out, uv_loop_t *loop, const struct reload_options *options)
 {
     struct reload *r = calloc(1, sizeof(*r));
@@ -154,6 +167,7 @@ int reload_new(struct reload **out, uv_loop_t *loop, const struct reload_options
         reload_close(r);
         return error;
     }
+    mask_signal(SIG_UNBLOCK);
     r->running = options->intent;
     *out = r;
     return 0;
@@ -176,7 +190,9 @@ struct reload *reload_close(struct reload *r)
     answer(&r->waiting, -ECANCELED, &r->said);
     r->next = intent_free(r->next);
     r->running = intent_free(r->running);
+    mask_signal(SIG_BLOCK); /* libuv puts back what ends the process */
     uv_close((uv_handle_t *)&r->hangup, on_closed);
+    signal(SIGHUP, SIG_IGN); /* the totals are yet to be kept */
     return NULL;
 }
 

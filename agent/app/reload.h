@@ -42,12 +42,18 @@ struct reload_options {
     void *context; /* of both */
 };
 
-/* From now on SIGHUP reloads. */
+/*
+ * SIGHUP waits for reload_new() from now on, in which another would end the process.
+ * Before there is a second thread.
+ */
+void reload_hold_signal(void);
+
+/* From now on SIGHUP reloads: one that was held, too. */
 int reload_new(struct reload **out, uv_loop_t *loop, const struct reload_options *options);
 
 /**
  * Give up what is under way, and free all when the loop has run. Nobody may use
- * the intents any more. NULL is fine.
+ * the intents any more. From now on SIGHUP does nothing. NULL is fine.
  */
 struct reload *reload_close(struct reload *r);
 AUTO_DEFINE(struct reload, reload_close)

@@ -186,6 +186,19 @@ class ReloadTest(ControlTest):
             self.assertIn("state: needs a restart", result.stdout)
 
 
+class EarlySignalTest(ControlTest):
+    def test_a_signal_before_the_captures_are_open_reloads(self):
+        """The socket is there first; a signal that came then ended the agent."""
+        for number in range(8):
+            self.server.run("ip", "link", "add", f"more{number}", "up", "type", "veth",
+                            "peer", "name", f"far{number}")
+        agent = self.start(self.server, HTTPACCT, "-c", self.config, "--print", "none")
+        agent.wait_until(self.socket.exists, "the socket")
+        agent.process.send_signal(signal.SIGHUP)
+        agent.wait_until(lambda: "reloaded" in agent.err, "the reload")
+        self.assertEqual(agent.stop(), 0, agent.err)
+
+
 class ReloadOfAProcessTest(ControlTest):
     """As a service manager asks for it, who knows the process."""
 

@@ -61,6 +61,19 @@ static void take_done(void *context, int error, const struct text *said)
     snprintf(told.said, sizeof(told.said), "%s", said->size ? said->data : "");
 }
 
+static void open_reload(void)
+{
+    AUTO(text_deinit) struct text said = {0};
+    struct intent *intent;
+    assert_int_equal(intent_new(&intent, &command_line, NULL, &said), 0);
+    const struct reload_options options = {
+        .intent = intent,
+        .apply = take_apply,
+        .ask = take_ask,
+    };
+    assert_int_equal(reload_new(&reload, &loop, &options), 0);
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -72,13 +85,9 @@ static int begin(void **state)
     write_config("services = { idle = 1; };");
     command_line = (struct options){.config = path, .has_form = true, .form = CONSOLE_NONE};
 
-    AUTO(text_deinit) struct text said = {0};
-    struct intent *intent;
-    assert_int_equal(intent_new(&intent, &command_line, NULL, &said), 0);
     assert_int_equal(uv_loop_init(&loop), 0);
-    return reload_new(
-        &reload, &loop,
-        &(struct reload_options){.intent = intent, .apply = take_apply, .ask = take_ask});
+    open_reload();
+    return 0;
 }
 
 static int end(void **state)
@@ -207,6 +216,29 @@ static void hangup_reloads(void **state)
     assert_int_equal(applied, 1);
 }
 
+static void hangup_before_it_is_awaited_reloads(void **state)
+{
+    (void)state;
+    reload = reload_close(reload);
+    signal(SIGHUP, SIG_DFL); /* as in a process that has just begun */
+    reload_hold_signal();
+    raise(SIGHUP);
+    open_reload();
+    answers_at_once = true;
+    uv_run(&loop, UV_RUN_ONCE);
+    assert_int_equal(applied, 1);
+}
+
+static void hangup_at_the_end_does_nothing(void **state)
+{
+    (void)state;
+    reload = reload_close(reload);
+    raise(SIGHUP);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    raise(SIGHUP);
+    assert_int_equal(asked, 0);
+}
+
 static void what_needs_a_restart_is_said_each_time(void **state)
 {
     (void)state;
@@ -240,6 +272,8 @@ int main(void)
         RELOAD_TEST(who_has_gone_is_not_told),
         RELOAD_TEST(end_is_told_to_who_waits),
         RELOAD_TEST(hangup_reloads),
+        RELOAD_TEST(hangup_before_it_is_awaited_reloads),
+        RELOAD_TEST(hangup_at_the_end_does_nothing),
         RELOAD_TEST(what_needs_a_restart_is_said_each_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
