@@ -1,7 +1,8 @@
 /*
  * Each client has a talk: what it wants when the reports are in. One timer wakes
  * for what is due first: the next line of a watch, the end of the patience for
- * reports, a sample of the health.
+ * reports, the end of the gap between two questions to the workers, a sample of
+ * the health.
  */
 #include "app/control.h"
 
@@ -22,6 +23,7 @@ struct talk {
     size_t services_max;
     bool reloading;
     bool waiting; /* for reports */
+    bool asking;  /* the workers are yet to be asked, or the reload to begin */
     uint64_t since_ms;
     uint64_t interval_ms; /* of a watch, else 0 */
     uint64_t next_ms;     /* when it is over */
@@ -34,6 +36,7 @@ struct control {
     struct control_server *server;
     struct health *health;
     uv_timer_t alarm;
+    uint64_t asked_ms; /* for talks, workers or a reload */
     struct talk talks[CONTROL_CLIENTS_MAX];
 };
 
@@ -107,7 +110,7 @@ static void add_status(struct text *t, struct control *c, uint64_t late_ms)
 static void answer(struct control *c, unsigned client, uint64_t late_ms)
 {
     struct talk *talk = &c->talks[client];
-    talk->waiting = false;
+    talk->waiting = talk->asking = false;
     if (control_server_is_sending(c->server, client))
         return; /* of a watch, which is read slowly: this line is left out */
     struct console_moment now = c->agent.moment(c->agent.context);
@@ -119,73 +122,6 @@ static void answer(struct control *c, unsigned client, uint64_t late_ms)
     console_json_totals(&line, c->ledger, talk->services_max);
     console_json_end(&line);
     control_server_send(c->server, client, &line, talk->interval_ms > 0);
-}
-
-/* When there is something to do for @t: never is UINT64_MAX. */
-static uint64_t due_ms(const struct talk *t)
-{
-    uint64_t next_ms = t->interval_ms ? t->next_ms : UINT64_MAX;
-    return t->waiting ? MIN(next_ms, t->since_ms + CONTROL_REPORTS_MS) : next_ms;
-}
-
-static void on_alarm(uv_timer_t *alarm);
-
-static void set_alarm(struct control *c)
-{
-    uint64_t at_ms = now_ms(c) + HEALTH_SAMPLE_NS / NS_PER_MS;
-    for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
-        at_ms = MIN(at_ms, due_ms(&c->talks[i]));
-    uint64_t wait_ms = at_ms > now_ms(c) ? at_ms - now_ms(c) : 0;
-    uv_timer_start(&c->alarm, on_alarm, wait_ms, 0);
-}
-
-static void wait_for_reports(struct control *c, struct talk *t)
-{
-    if (!t->waiting)
-        t->since_ms = now_ms(c);
-    t->waiting = true;
-    c->agent.want_reports(c->agent.context);
-}
-
-static void go_on(struct control *c, unsigned client)
-{
-    struct talk *t = &c->talks[client];
-    uint64_t now = now_ms(c);
-    if (t->waiting && now - t->since_ms >= CONTROL_REPORTS_MS)
-        answer(c, client, now - t->since_ms);
-    if (t->interval_ms && now >= t->next_ms) {
-        t->next_ms += t->interval_ms * ((now - t->next_ms) / t->interval_ms + 1);
-        wait_for_reports(c, t);
-    }
-}
-
-static void on_alarm(uv_timer_t *alarm)
-{
-    struct control *c = alarm->data;
-    if (health_is_due(c->health, uv_hrtime()))
-        c->agent.want_reports(c->agent.context);
-    for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
-        go_on(c, i);
-    set_alarm(c);
-}
-
-void control_reports_in(struct control *c)
-{
-    for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
-        if (c->talks[i].waiting)
-            answer(c, i, 0);
-    if (health_is_due(c->health, uv_hrtime()))
-        health_sample(c->health, c->ledger, c->outputs, uv_hrtime());
-    set_alarm(c);
-}
-
-static void send_rules(struct control *c, unsigned client, const struct control_request *r)
-{
-    struct text line = {0};
-    const struct rule_request request = {.target = r->url, .host = r->host};
-    int error = explain_as_json(&line, c->agent.rules(c->agent.context), &request);
-    line.failed |= error < 0;
-    control_server_send(c->server, client, &line, false);
 }
 
 /* The lines of @said as the members of an array. */
@@ -219,11 +155,100 @@ static void on_reloaded(void *asker, int error, const struct text *said)
     control_server_send(c->server, client, &line, false);
 }
 
-static void begin_reload(struct control *c, unsigned client)
+/* When there is something to do for @t: never is UINT64_MAX. */
+static uint64_t due_ms(const struct talk *t)
 {
-    struct talk *t = &c->talks[client];
+    uint64_t next_ms = t->interval_ms ? t->next_ms : UINT64_MAX;
+    if (t->asking)
+        next_ms = MIN(next_ms, t->control->asked_ms + CONTROL_GAP_MS);
+    return t->waiting ? MIN(next_ms, t->since_ms + CONTROL_REPORTS_MS) : next_ms;
+}
+
+static void on_alarm(uv_timer_t *alarm);
+
+static void set_alarm(struct control *c)
+{
+    uint64_t at_ms = now_ms(c) + HEALTH_SAMPLE_NS / NS_PER_MS;
+    for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        at_ms = MIN(at_ms, due_ms(&c->talks[i]));
+    uint64_t wait_ms = at_ms > now_ms(c) ? at_ms - now_ms(c) : 0;
+    uv_timer_start(&c->alarm, on_alarm, wait_ms, 0);
+}
+
+static void wait_for_reports(struct control *c, struct talk *t)
+{
+    if (!t->waiting)
+        t->since_ms = now_ms(c);
+    t->waiting = t->asking = true;
+}
+
+static void begin_reload(struct control *c, struct talk *t)
+{
     t->reloading = true;
     c->agent.reload(c->agent.context, on_reloaded, t);
+}
+
+/* Ask the workers, and reload, for the talks that want it, if the gap is over. */
+static void ask_workers(struct control *c)
+{
+    if (now_ms(c) - c->asked_ms < CONTROL_GAP_MS)
+        return;
+    bool reports = false;
+    for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        struct talk *t = &c->talks[i];
+        if (!t->asking)
+            continue;
+        t->asking = false;
+        c->asked_ms = now_ms(c);
+        if (t->verb == CONTROL_DO_RELOAD)
+            begin_reload(c, t);
+        else
+            reports = true;
+    }
+    if (reports)
+        c->agent.want_reports(c->agent.context);
+}
+
+static void go_on(struct control *c, unsigned client)
+{
+    struct talk *t = &c->talks[client];
+    uint64_t now = now_ms(c);
+    if (t->waiting && now - t->since_ms >= CONTROL_REPORTS_MS)
+        answer(c, client, now - t->since_ms);
+    if (t->interval_ms && now >= t->next_ms) {
+        t->next_ms += t->interval_ms * ((now - t->next_ms) / t->interval_ms + 1);
+        wait_for_reports(c, t);
+    }
+}
+
+static void on_alarm(uv_timer_t *alarm)
+{
+    struct control *c = alarm->data;
+    if (health_is_due(c->health, uv_hrtime()))
+        c->agent.want_reports(c->agent.context);
+    for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        go_on(c, i);
+    ask_workers(c);
+    set_alarm(c);
+}
+
+void control_reports_in(struct control *c)
+{
+    for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        if (c->talks[i].waiting)
+            answer(c, i, 0);
+    if (health_is_due(c->health, uv_hrtime()))
+        health_sample(c->health, c->ledger, c->outputs, uv_hrtime());
+    set_alarm(c);
+}
+
+static void send_rules(struct control *c, unsigned client, const struct control_request *r)
+{
+    struct text line = {0};
+    const struct rule_request request = {.target = r->url, .host = r->host};
+    int error = explain_as_json(&line, c->agent.rules(c->agent.context), &request);
+    line.failed |= error < 0;
+    control_server_send(c->server, client, &line, false);
 }
 
 /* What the client has asked needs no answer, or has one. */
@@ -244,7 +269,11 @@ static void begin_talk(struct control *c, unsigned client, const struct control_
         t->interval_ms = r->interval_ms;
         t->next_ms = now_ms(c) + r->interval_ms;
     }
-    wait_for_reports(c, t);
+    if (r->verb == CONTROL_DO_RELOAD)
+        t->asking = true;
+    else
+        wait_for_reports(c, t);
+    ask_workers(c);
     set_alarm(c);
 }
 
@@ -258,8 +287,6 @@ static void on_ask(void *context, unsigned client, struct bytes line)
         send_error(c, client, &problem);
     else if (r.verb == CONTROL_GET_RULES)
         send_rules(c, client, &r);
-    else if (r.verb == CONTROL_DO_RELOAD)
-        begin_reload(c, client);
     else
         begin_talk(c, client, &r);
 }

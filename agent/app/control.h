@@ -2,6 +2,8 @@
  * What the agent answers on its control socket: see control_request.h for what
  * may be asked. Totals are those of reports that came in after the question, or
  * of what there is when the workers have not reported for CONTROL_REPORTS_MS.
+ * However much is asked, the workers are asked, and reloads begin, every
+ * CONTROL_GAP_MS at most: what comes earlier waits for that.
  *
  * A status is a line of totals with "version", "pid", "health" ("ok" or
  * "degraded"), "problems" (in words), and "destinations", of which each has
@@ -27,7 +29,10 @@
 #include "io/console.h"
 #include "io/control_socket.h"
 
-enum { CONTROL_REPORTS_MS = 2000 };
+enum {
+    CONTROL_REPORTS_MS = 2000,
+    CONTROL_GAP_MS = 90, /* less than the shortest interval of a watch: its lines would slip */
+};
 
 /* What it asks of the agent. */
 struct control_agent {

@@ -16,7 +16,7 @@ enum stage {
 };
 
 struct request {
-    reload_done_fn *done; /* NULL: forgotten */
+    reload_done_fn *done;
     void *context;
     struct request *prev;
     struct request *next;
@@ -40,8 +40,7 @@ static void answer(struct request **list, int error, const struct text *said)
     while (*list) {
         struct request *q = *list;
         DL_DELETE(*list, q);
-        if (q->done)
-            q->done(q->context, error, said);
+        q->done(q->context, error, said);
         free(q);
     }
 }
@@ -211,15 +210,19 @@ void reload_begin(struct reload *r, reload_done_fn *done, void *context)
     go_on(r);
 }
 
-static void forget(struct request *list, const void *context)
+static void forget(struct request **list, const void *context)
 {
-    for (struct request *q = list; q; q = q->next)
-        if (q->context == context)
-            q->done = NULL;
+    struct request *q, *next;
+    DL_FOREACH_SAFE (*list, q, next) {
+        if (q->context != context)
+            continue;
+        DL_DELETE(*list, q);
+        free(q);
+    }
 }
 
 void reload_forget(struct reload *r, const void *context)
 {
-    forget(r->asked, context);
-    forget(r->waiting, context);
+    forget(&r->asked, context);
+    forget(&r->waiting, context);
 }

@@ -31,6 +31,7 @@ struct lab {
     bool stuck;
     bool gone;
     unsigned wanted;
+    unsigned questions; /* to the workers, reloads among them */
     uint64_t seconds;
     int reload_error;
     const char *reload_said;
@@ -48,6 +49,7 @@ static void want_reports(void *context)
 {
     (void)context;
     lab.wanted++;
+    lab.questions++;
 }
 
 static struct console_moment moment(void *context)
@@ -83,6 +85,7 @@ static void reload(void *context, reload_done_fn *done, void *asker)
 {
     (void)context;
     lab.reload_asker = asker;
+    lab.questions++;
     AUTO(text_deinit) struct text said = {0};
     text_add_string(&said, lab.reload_said);
     if (!lab.stuck)
@@ -323,6 +326,61 @@ static void a_reload_says_what_it_did_or_why_not(void **state)
     assert_string_equal(string_of(failed, "error"), "x.conf:3: nonsense");
 }
 
+/*
+ * Clients ask @request as often as they can, in one connection and in new ones. In one turn
+ * the agent is asked @at_once times at most.
+ */
+static void ask_without_end(const char *request, uint64_t at_once)
+{
+    enum { ASKED_FOR_MS = 500 };
+    uint64_t begin_ns = uv_hrtime(), passed_ms;
+    unsigned answers = 0;
+    do {
+        AUTO(json_decref) json_t *line = reply(request);
+        answers += !json_object_get(line, "error");
+        struct control_client *hasty;
+        assert_int_equal(control_client_open(&hasty, path), 0);
+        assert_int_equal(control_client_ask(hasty, request), 0);
+        turn();
+        control_client_close(hasty);
+        passed_ms = (uv_hrtime() - begin_ns) / 1000000;
+    } while (passed_ms < ASKED_FOR_MS);
+    assert_in_range(answers, 2, passed_ms / CONTROL_GAP_MS + 2);
+    assert_in_range(lab.questions, 2, at_once * (passed_ms / CONTROL_GAP_MS + 2));
+}
+
+static void who_asks_without_end_loads_no_worker(void **state)
+{
+    (void)state;
+    ask_without_end("{\"get\":\"totals\"}", 1);
+}
+
+static void who_reloads_without_end_loads_no_worker(void **state)
+{
+    (void)state;
+    lab.reload_said = "";
+    ask_without_end("{\"do\":\"reload\"}", 2);
+}
+
+static void questions_of_many_are_asked_as_one(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 20 };
+    AUTO(json_decref) json_t *first = reply("{\"get\":\"totals\"}");
+    assert_int_equal(lab.questions, 1);
+    struct control_client *clients[CLIENTS];
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        assert_int_equal(control_client_open(&clients[i], path), 0);
+        assert_int_equal(control_client_ask(clients[i], "{\"get\":\"totals\"}"), 0);
+    }
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        AUTO(json_decref) json_t *line = next_line(clients[i]);
+        assert_non_null(json_object_get(line, "services"));
+        control_client_close(clients[i]);
+    }
+    assert_in_range(lab.questions, 2, CLIENTS / 2);
+}
+
 static void who_waits_for_a_reload_is_forgotten_at_the_end(void **state)
 {
     (void)state;
@@ -385,6 +443,9 @@ int main(void)
         CASE(a_watch_goes_on_when_workers_hang),
         CASE(lines_that_a_watch_does_not_take_are_left_out),
         CASE(a_reload_says_what_it_did_or_why_not),
+        CASE(who_asks_without_end_loads_no_worker),
+        CASE(who_reloads_without_end_loads_no_worker),
+        CASE(questions_of_many_are_asked_as_one),
         CASE(who_waits_for_a_reload_is_forgotten_at_the_end),
         CASE(rules_are_explained),
         CASE(what_is_no_request_is_answered_with_an_error),
