@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BACKLOG = 128 };
+enum { BACKLOG = 128, RETRY_MS = 100 };
 
 struct client {
     struct control_server *server; /* NULL: closed */
@@ -36,6 +36,8 @@ struct client {
 struct control_server {
     struct control_server_options options;
     uv_pipe_t pipe;
+    uv_timer_t retry;
+    unsigned open_handles;
     struct client *clients[CONTROL_CLIENTS_MAX]; /* NULL: free */
 };
 
@@ -187,12 +189,18 @@ static void turn_away(struct client *c)
     uv_close((uv_handle_t *)&c->deadline, on_client_closed);
 }
 
+static void on_retry(uv_timer_t *timer);
+
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct control_server *s = listener->data;
-    struct client *c = status < 0 ? NULL : calloc(1, sizeof(*c));
-    if (!c)
+    if (status < 0)
         return;
+    struct client *c = calloc(1, sizeof(*c));
+    if (!c) { /* libuv tells of no other before this one is accepted */
+        uv_timer_start(&s->retry, on_retry, RETRY_MS, 0);
+        return;
+    }
     c->server = s;
     c->number = free_number(s);
     uv_pipe_init(listener->loop, &c->pipe, 0);
@@ -209,6 +217,12 @@ static void on_connection(uv_stream_t *listener, int status)
         close_client(c);
     else
         advance(c);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    struct control_server *s = timer->data;
+    on_connection((uv_stream_t *)&s->pipe, 0);
 }
 
 static int listen_at(struct control_server *s)
@@ -236,7 +250,9 @@ int control_server_new(struct control_server **out, uv_loop_t *loop,
     if (!s->options.patience_ms)
         s->options.patience_ms = CONTROL_PATIENCE_MS;
     uv_pipe_init(loop, &s->pipe, 0);
-    s->pipe.data = s;
+    uv_timer_init(loop, &s->retry);
+    s->pipe.data = s->retry.data = s;
+    s->open_handles = 2;
     int error = listen_at(s);
     if (error < 0) {
         control_server_close(s);
@@ -248,7 +264,9 @@ int control_server_new(struct control_server **out, uv_loop_t *loop,
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct control_server *s = handle->data;
+    if (--s->open_handles == 0)
+        free(s);
 }
 
 struct control_server *control_server_close(struct control_server *s)
@@ -260,6 +278,7 @@ struct control_server *control_server_close(struct control_server *s)
             close_client(s->clients[i]);
     control_socket_close(s->options.socket);
     uv_close((uv_handle_t *)&s->pipe, on_closed);
+    uv_close((uv_handle_t *)&s->retry, on_closed);
     return NULL;
 }
 

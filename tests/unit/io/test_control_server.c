@@ -23,6 +23,16 @@ enum { PATIENCE_MS = 10000, BIG_BYTES = 8 << 20 };
 static char folder[] = "/tmp/test_control.XXXXXX";
 static char path[64];
 
+static bool no_memory;
+
+/* Linked in place of calloc(). Without memory there is none for a client; the rest goes on. */
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return no_memory && size > CONTROL_LINE_MAX ? NULL : __real_calloc(count, size);
+}
+
 /*
  * A server whose owner answers "echo" lines at once with what they say, "big"
  * with more than a socket takes, keeps silent on "wait", and tells lines without
@@ -348,6 +358,31 @@ static void clients_past_the_bound_are_turned_away(void **state)
     lab_deinit(&l);
 }
 
+static void without_memory_a_client_waits(void **state)
+{
+    (void)state;
+    struct lab l;
+    lab_init(&l);
+    no_memory = true;
+    int first = connected(), second = connected();
+    say(first, "hello\n");
+    say(second, "hello\n");
+    turn(&l);
+    assert_int_equal(l.asked, 0);
+    no_memory = false;
+    assert_string_equal(heard(&l, first), "hello");
+    assert_string_equal(heard(&l, second), "hello");
+    close(first);
+    close(second);
+
+    no_memory = true; /* and it may wait when all ends */
+    first = connected();
+    turn(&l);
+    lab_deinit(&l);
+    no_memory = false;
+    close(first);
+}
+
 static void a_watch_ends_with_its_client(void **state)
 {
     (void)state;
@@ -410,6 +445,7 @@ int main(void)
         cmocka_unit_test(who_takes_nothing_is_closed),
         cmocka_unit_test(a_reply_larger_than_the_socket_arrives_whole),
         cmocka_unit_test(clients_past_the_bound_are_turned_away),
+        cmocka_unit_test(without_memory_a_client_waits),
         cmocka_unit_test(a_watch_ends_with_its_client),
         cmocka_unit_test(the_client_says_what_is_wrong),
     };
