@@ -11,7 +11,8 @@ enum {
     STATUS_MS = 10 * 1000, /* at the latest */
     STATUS_MIN_MS = 1000,  /* at the earliest: reports may come often */
     SIGNS_PER_WATCHDOG = 3,
-    MISSES_TO_SAY = 2 /* one may be a pulse that is a bit late */
+    WATCHDOG_MS_MIN = 3000, /* interfaces that come can take two seconds of a turn of the loop */
+    MISSES_TO_SAY = 2,      /* one may be a pulse that is a bit late */
 };
 
 struct supervisor {
@@ -20,20 +21,31 @@ struct supervisor {
     uv_timer_t status;
     unsigned open_handles;
     bool listens;
-    unsigned misses;   /* signs in a row that were not given */
-    uint64_t shown_ns; /* uv_hrtime() */
-    uint64_t requests; /* since then */
+    bool moves;         /* at the last look */
+    uint64_t looked_ms; /* uv_now() */
+    unsigned misses;    /* looks in a row that saw no move */
+    uint64_t shown_ns;  /* uv_hrtime() */
+    uint64_t requests;  /* since then */
 };
+
+static void look(struct supervisor *s)
+{
+    s->moves = s->options.alive(s->options.context);
+    s->misses = s->moves ? 0 : s->misses + 1;
+    if (s->misses >= MISSES_TO_SAY)
+        log_warning("a worker does not move: the service manager's watchdog is not fed");
+}
 
 static void on_watchdog(uv_timer_t *timer)
 {
     struct supervisor *s = CONTAINER_OF(timer, struct supervisor, watchdog);
-    if (s->options.alive(s->options.context)) {
-        service_manager_alive();
-        s->misses = 0;
-    } else if (++s->misses >= MISSES_TO_SAY) {
-        log_warning("a worker does not move: the service manager's watchdog is not fed");
+    uint64_t now_ms = uv_now(timer->loop);
+    if (now_ms - s->looked_ms >= SUPERVISOR_LOOK_MS) {
+        s->looked_ms = now_ms;
+        look(s);
     }
+    if (s->moves)
+        service_manager_alive();
 }
 
 static void on_status_due(uv_timer_t *timer)
@@ -42,13 +54,23 @@ static void on_status_due(uv_timer_t *timer)
     s->options.due(s->options.context);
 }
 
+static void start_watchdog(struct supervisor *s, uint64_t watchdog_ms)
+{
+    uint64_t sign_ms = MAX(watchdog_ms / SIGNS_PER_WATCHDOG, UINT64_C(1));
+    s->moves = true;
+    s->looked_ms = uv_now(s->watchdog.loop);
+    uv_timer_start(&s->watchdog, on_watchdog, sign_ms, sign_ms);
+    if (watchdog_ms < WATCHDOG_MS_MIN)
+        log_warning("the service manager's watchdog bites after %.3g s: use %d or more, for "
+                    "interfaces that come can take 2",
+                    (double)watchdog_ms / 1e3, WATCHDOG_MS_MIN / 1000);
+}
+
 static void start(struct supervisor *s)
 {
     uint64_t watchdog_ms = service_manager_watchdog_ns() / 1000000;
-    if (watchdog_ms) {
-        uint64_t sign_ms = MAX(watchdog_ms / SIGNS_PER_WATCHDOG, UINT64_C(1));
-        uv_timer_start(&s->watchdog, on_watchdog, sign_ms, sign_ms);
-    }
+    if (watchdog_ms)
+        start_watchdog(s, watchdog_ms);
     if (s->listens)
         uv_timer_start(&s->status, on_status_due, STATUS_MS, STATUS_MS);
 }

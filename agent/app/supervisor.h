@@ -16,10 +16,13 @@
 #include "core/ledger.h"
 #include "core/report.h"
 
+enum { SUPERVISOR_LOOK_MS = 1500 };
+
 struct supervisor;
 
 struct supervisor_options {
-    /* Whether all other loops have moved since this was last asked. */
+    /* Whether all other loops have moved since this was last asked: SUPERVISOR_LOOK_MS ago, or
+     * longer. Until it is asked again, the answer holds. */
     bool (*alive)(void *context);
 
     /* The last status is old: collect reports, then supervisor_show(). */

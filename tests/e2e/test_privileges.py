@@ -101,8 +101,8 @@ class ServiceManager:
         self.socket.bind(str(self.path))
         self.heard = []
 
-    def environment(self):
-        return ("env", f"NOTIFY_SOCKET={self.path}", f"WATCHDOG_USEC={WATCHDOG_S * 1000000}")
+    def environment(self, watchdog_s=WATCHDOG_S):
+        return ("env", f"NOTIFY_SOCKET={self.path}", f"WATCHDOG_USEC={watchdog_s * 1000000}")
 
     def listen(self):
         with contextlib.suppress(BlockingIOError):
@@ -478,9 +478,9 @@ class ServiceManagerTest(LabTest):
         self.manager = ServiceManager(self)
         self.config.write_text('interfaces = ( { name = "lo"; workers = 2; } );')
 
-    def start_service(self, *options):
-        return self.start(self.host, *self.manager.environment(), HTTPACCT, "-c", self.config,
-                          *options)
+    def start_service(self, *options, **manager):
+        return self.start(self.host, *self.manager.environment(**manager), HTTPACCT, "-c",
+                          self.config, *options)
 
     def test_it_hears_of_start_status_and_end(self):
         agent = self.start_service("--print", "none")
@@ -544,6 +544,14 @@ class ServiceManagerTest(LabTest):
             self.assertNotIn("WATCHDOG=1", self.manager.listen())
         self.manager.wait_to_hear("WATCHDOG=1")
         self.stop_agent(agent)
+
+    def test_a_watchdog_that_bites_every_second_is_fed_with_a_warning(self):
+        agent = self.start_service("--print", "none", watchdog_s=1)
+        agent.wait_until(lambda: "watchdog bites after 1 s: use 3 or more" in agent.err, "a warning")
+        for _ in range(20):
+            self.manager.wait_to_hear("WATCHDOG=1")
+        self.assertNotIn("does not move", agent.err)
+        self.assertEqual(agent.stop(), 0, agent.err)
 
 
 require("curl", "ip", "mount", "nginx", "setpriv", "unshare", NGINX_MODULE, CONFINED)
