@@ -16,6 +16,7 @@
 #include "app/display.h"
 #include "app/intent.h"
 #include "app/interrupt.h"
+#include "app/opening.h"
 #include "app/outputs.h"
 #include "app/outside.h"
 #include "app/reload.h"
@@ -344,6 +345,9 @@ static int start_interfaces(struct agent *a, struct intent *intent)
 {
     struct interfaces_wish wish = intent->agent.wish;
     intent->agent.wish.list = NULL;
+    AUTO(netif_list_free) struct netif_list *there = NULL;
+    if (netif_list_new(&there) == 0)
+        service_manager_starting(opening_patience_ns(wish.list, there));
     return interfaces_start(a->interfaces, &wish);
 }
 

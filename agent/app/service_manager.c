@@ -14,6 +14,11 @@ uint64_t service_manager_watchdog_ns(void)
     return sd_watchdog_enabled(0, &interval_us) > 0 ? interval_us * 1000 : 0;
 }
 
+void service_manager_starting(uint64_t patience_ns)
+{
+    sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%llu", (unsigned long long)patience_ns / 1000);
+}
+
 void service_manager_ready(void)
 {
     sd_notify(0, "READY=1");

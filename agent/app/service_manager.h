@@ -16,6 +16,9 @@ bool service_manager_listens(void);
 /* How often service_manager_alive() must be called at least, 0: never. */
 uint64_t service_manager_watchdog_ns(void);
 
+/* The start goes on, for so long at most: the service manager may wait longer than it would. */
+void service_manager_starting(uint64_t patience_ns);
+
 /* It is at work: after the start, and when a reload has ended, well or not. */
 void service_manager_ready(void);
 void service_manager_reloading(void);

@@ -10,6 +10,11 @@ uint64_t service_manager_watchdog_ns(void)
     return 0;
 }
 
+void service_manager_starting(uint64_t patience_ns)
+{
+    (void)patience_ns;
+}
+
 void service_manager_ready(void)
 {
 }

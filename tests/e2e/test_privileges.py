@@ -484,6 +484,7 @@ class ServiceManagerTest(LabTest):
 
     def test_it_hears_of_start_status_and_end(self):
         agent = self.start_service("--print", "none")
+        self.manager.wait_to_hear("EXTEND_TIMEOUT_USEC=4000000")  # two captures
         self.manager.wait_to_hear("READY=1")
         self.assertIn("watching lo", agent.err)
         self.manager.wait_to_hear("WATCHDOG=1")

@@ -188,6 +188,8 @@ static void each_state_has_its_word(void **state)
     (void)state;
     struct fixture f;
     fixture_init(&f, true);
+    service_manager_starting(1500000000);
+    assert_string_equal(told(&f), "EXTEND_TIMEOUT_USEC=1500000");
     service_manager_ready();
     assert_string_equal(told(&f), "READY=1");
     service_manager_reloading();
