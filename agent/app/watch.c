@@ -142,12 +142,10 @@ static void collect(struct watch *w)
 
 int watch_open(struct watch **out, const struct watch_options *options)
 {
-    if (strlen(options->interface) >= IF_NAMESIZE)
-        return -ENODEV;
     AUTO(watch_free) struct watch *w = calloc(1, sizeof(*w));
     if (!w)
         return -ENOMEM;
-    strcpy(w->name, options->interface);
+    memcpy(w->name, options->interface->name, sizeof(w->name));
     w->slot = options->slot;
     w->follows = options->group && options->group->members > 0;
 

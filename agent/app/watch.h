@@ -22,7 +22,7 @@
 #include "io/capture.h"
 
 struct watch_options {
-    const char *interface; /* copied */
+    const struct netif *interface; /* copied */
     uint32_t ring_bytes;
     bool offload;                 /* let the kernel keep what need not be seen */
     struct capture_group *group;  /* that shares the interface, or NULL */

@@ -23,7 +23,7 @@ static int open_share(struct watch_group *g, const struct watch_group_options *o
     reporter_init(&s->reporter, g->name, o->lines, o->context);
 
     struct watch_options options = {
-        .interface = g->name,
+        .interface = o->netif,
         .ring_bytes = o->ring_bytes,
         .offload = o->offload,
         .group = o->shares > 1 ? captures : NULL,

@@ -37,7 +37,6 @@
 #include "base/log.h"
 #include "core/vlan.h"
 #include "io/filter.h"
-#include "io/netif.h"
 
 enum {
     BLOCK_BYTES = 512 << 10, /* the largest super-packet fits in */
@@ -200,6 +199,15 @@ static int bind_to(struct capture *c, const struct netif *netif)
     return bind(c->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
+static int take_error(const struct capture *c)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+        return -errno;
+    return -error;
+}
+
 /* Make @group, with an id that nobody else has, and tell it how to share. */
 static int group_make(struct capture *c, struct capture_group *group, int type)
 {
@@ -228,36 +236,31 @@ static int group_join(struct capture *c, struct capture_group *group)
 
 int capture_open(struct capture **out, const struct capture_options *options)
 {
-    struct netif netif;
-    int r = netif_find(&netif, options->interface);
-    if (r < 0)
-        return r;
-    if (!netif.up)
-        return -ENETDOWN;
-
+    const struct netif *netif = options->interface;
     AUTO(capture_close) struct capture *c = calloc(1, sizeof(*c));
     if (!c)
         return -ENOMEM;
-    c->index = (uint32_t)netif.index;
+    c->index = (uint32_t)netif->index;
     c->claims = options->claims;
-    choose_form(c, &netif);
+    choose_form(c, netif);
 
     /* Protocol 0: the socket stays deaf until bind(), when all is in place. */
     c->fd = socket(AF_PACKET, (c->raw ? SOCK_RAW : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0)
         return -errno;
-    r = filter_load(c, &netif, options);
-    /* Until it has joined its group, the socket would get all packets. */
+    int r = filter_load(c, netif, options);
     if (r == 0)
-        r = options->group ? deafen(c) : hear(c);
+        r = deafen(c);
     if (r == 0)
         r = ring_open(c, options->ring_bytes);
     /* So that the filter need not do it. Linux 4.20, and not in a group. */
-    if (r == 0 && netif.type == ARPHRD_LOOPBACK)
+    if (r == 0 && netif->type == ARPHRD_LOOPBACK)
         r = set_int(c, PACKET_IGNORE_OUTGOING, 1);
     c->counted_ns = clock_ns();
     if (r == 0)
-        r = bind_to(c, &netif);
+        r = bind_to(c, netif);
+    if (r == 0)
+        r = take_error(c); /* it is bound to an interface that is down, too */
     if (r == 0 && options->group)
         r = group_join(c, options->group);
     if (r < 0)
@@ -361,15 +364,6 @@ static void block_read(const struct capture *c, struct tpacket_block_desc *b,
         header += h->tp_next_offset;
     }
     __atomic_store_n(&b->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
-}
-
-static int take_error(const struct capture *c)
-{
-    int error = 0;
-    socklen_t size = sizeof(error);
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
-        return -errno;
-    return -error;
 }
 
 int capture_read(struct capture *c, unsigned blocks_max, const struct capture_taker *taker)

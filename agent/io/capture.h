@@ -12,7 +12,7 @@
  *
  * Units    IP bytes
  * Owns     its socket, ring and filter
- * Threads  one at a time
+ * Threads  one at a time; capture_stop() as it says
  */
 #pragma once
 
@@ -25,6 +25,7 @@
 #include "core/packet.h"
 #include "core/port_set.h"
 #include "io/claims.h"
+#include "io/netif.h"
 
 enum { CAPTURE_RING_BYTES = 8 << 20, CAPTURE_RING_BYTES_MIN = 2 << 20 };
 
@@ -43,30 +44,27 @@ struct capture_group {
 };
 
 struct capture_options {
-    const char *interface;
-    const struct port_set *ports; /* copied */
-    uint32_t ring_bytes;          /* memory; rounded to blocks, at least 2 MiB */
-    bool keeps;                   /* leave in the kernel what need not be delivered */
-    struct capture_group *group;  /* to join; NULL: it gets all packets */
-    const struct claims *claims;  /* so that others don't count it, too; outlives it. NULL: none */
+    const struct netif *interface; /* by its index, whatever its name is by now; copied */
+    const struct port_set *ports;  /* copied */
+    uint32_t ring_bytes;           /* memory; rounded to blocks, at least 2 MiB */
+    bool keeps;                    /* leave in the kernel what need not be delivered */
+    struct capture_group *group;   /* to join; NULL: it gets all packets */
+    const struct claims *claims;   /* so that others don't count it, too; outlives it. NULL: none */
 };
 
 struct capture;
 
 /**
- * Open the interface.
+ * Open the interface. That may take long; nothing is captured yet.
  *
- * Returns -ENODEV for an unknown interface, -ENETDOWN for one that is not up,
- * -EPERM without the rights (CAP_NET_RAW and those of io/filter.h).
+ * Returns -ENODEV when there is no such interface any more, -ENETDOWN when it is
+ * not up, -EPERM without the rights (CAP_NET_RAW and those of io/filter.h).
  */
 int capture_open(struct capture **out, const struct capture_options *options);
 struct capture *capture_close(struct capture *c);
 AUTO_DEFINE(struct capture, capture_close)
 
-/*
- * Begin to capture. That is what capture_open() does, but for a member of a
- * group: who comes first waits until all have joined.
- */
+/* Begin to capture, at once. Members of a group do so when all have joined. */
 int capture_start(struct capture *c);
 
 /* Watch @ports from now on. What the filter let pass before is handed over all the same. */
@@ -129,7 +127,11 @@ int capture_collect(struct capture *c, const struct capture_taker *taker,
 /* Ask the filter to keep packets of @flow. */
 void capture_order(struct capture *c, const struct flow *flow, const struct filter_order *order);
 
-/* Let nothing new in. What is in the ring can still be read. */
+/*
+ * Let nothing new in, at once. What is in the ring can still be read. Another
+ * thread may be about to do so; capture_drain() and capture_close() come after this
+ * has returned.
+ */
 int capture_stop(struct capture *c);
 
 /**

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Fill @n, of which name and index are known. */
+/* Fill @n, of which name and index are known. -ENODEV: the name is another one's by now. */
 static int query(int fd, struct netif *n)
 {
     struct ifreq request = {0};
@@ -18,7 +18,9 @@ static int query(int fd, struct netif *n)
     if (ioctl(fd, SIOCGIFHWADDR, &request) < 0)
         return -errno;
     n->type = request.ifr_hwaddr.sa_family;
-    return 0;
+    if (ioctl(fd, SIOCGIFINDEX, &request) < 0)
+        return -errno;
+    return request.ifr_ifindex == n->index ? 0 : -ENODEV;
 }
 
 /* A socket to ask the kernel with. */

@@ -332,7 +332,14 @@ static int watch_collect(struct watch *w)
     return capture_collect(w->capture, &taker, &flows);
 }
 
-static struct capture_options options_of(const struct watch *w, const char *interface)
+static struct netif netif_of(const char *name)
+{
+    struct netif netif;
+    assert_int_equal(netif_find(&netif, name), 0);
+    return netif;
+}
+
+static struct capture_options options_of(const struct watch *w, const struct netif *interface)
 {
     return (struct capture_options){
         .interface = interface,
@@ -344,7 +351,8 @@ static struct capture_options options_of(const struct watch *w, const char *inte
 
 static void watch_open(struct watch *w, const char *interface)
 {
-    struct capture_options options = options_of(w, interface);
+    const struct netif netif = netif_of(interface);
+    struct capture_options options = options_of(w, &netif);
     port_set_add(&w->ports, PORT);
     port_set_add(&w->ports, HTTP_PORT);
     kept_table_init(&w->kept, 0x5eed);
@@ -352,6 +360,7 @@ static void watch_open(struct watch *w, const char *interface)
     if (r == -EPERM)
         test_skip("capturing needs CAP_NET_RAW and CAP_BPF");
     assert_int_equal(r, 0);
+    assert_int_equal(capture_start(w->capture), 0);
 }
 
 static void watch_settle(struct watch *w)
@@ -760,12 +769,30 @@ static void interface_that_can_not_be_captured_is_refused(void **state)
 {
     (void)state;
     struct watch w = {0};
-    struct capture_options options = options_of(&w, "no-such-if");
-    assert_int_equal(capture_open(&w.capture, &options), -ENODEV);
     veth_add();
+    const struct netif va = netif_of("va");
+    struct capture_options options = options_of(&w, &va);
     shell("ip link set va down");
-    options.interface = "va";
     assert_int_equal(capture_open(&w.capture, &options), -ENETDOWN);
+    shell("ip link del va");
+    assert_int_equal(capture_open(&w.capture, &options), -ENODEV);
+}
+
+/* Since it was looked up, it got another name, and another one has its own. */
+static void interface_is_opened_by_its_index(void **state)
+{
+    (void)state;
+    struct watch w = {0};
+    veth_add();
+    const struct netif va = netif_of("va");
+    struct capture_options options = options_of(&w, &va);
+    shell("ip link set va down && ip link set va name vc && ip link set vc up &&"
+          "ip link add va type bridge");
+    assert_int_equal(capture_open(&w.capture, &options), 0);
+    assert_false(capture_is_orphan(w.capture));
+    shell("ip link del va && ip link del vc");
+    assert_true(capture_is_orphan(w.capture));
+    w.capture = capture_close(w.capture);
 }
 
 static void without_rights_it_is_eperm(void **state)
@@ -775,7 +802,8 @@ static void without_rights_it_is_eperm(void **state)
     if (pid == 0) {
         struct capture *c = NULL;
         struct watch w = {0};
-        struct capture_options options = options_of(&w, "lo");
+        const struct netif lo = netif_of("lo");
+        struct capture_options options = options_of(&w, &lo);
         if (setresuid(NOBODY, NOBODY, NOBODY) < 0)
             _exit(EXIT_FAILURE);
         _exit(capture_open(&c, &options) == -EPERM ? EXIT_SUCCESS : EXIT_FAILURE);
@@ -1077,6 +1105,7 @@ int main(void)
         cmocka_unit_test(nothing_comes_in_after_stop),
         cmocka_unit_test_teardown(interface_that_goes_down_is_told_once, links_remove),
         cmocka_unit_test_teardown(interface_that_can_not_be_captured_is_refused, links_remove),
+        cmocka_unit_test_teardown(interface_is_opened_by_its_index, links_remove),
         cmocka_unit_test(without_rights_it_is_eperm),
         cmocka_unit_test_teardown(bodies_are_kept_and_counted, links_remove),
         cmocka_unit_test(nothing_that_was_kept_is_lost_at_the_end),

@@ -313,8 +313,10 @@ static struct capture *open_capture(const struct share *s, const char *interface
                                     struct capture_group *group)
 {
     struct capture *c = NULL;
+    struct netif netif;
+    assert_int_equal(netif_find(&netif, interface), 0);
     struct capture_options options = {
-        .interface = interface,
+        .interface = &netif,
         .ports = &s->ports,
         .ring_bytes = RING_BYTES,
         .group = group,
@@ -425,6 +427,7 @@ static void super_packets_go_where_their_connection_goes(void **state)
     share_open(&s, "va", MEMBERS);
     share_open(&all, "va", 1);
     share_start(&s);
+    share_start(&all);
     converse(&s, there, "::ffff:10.9.0.2");
     ipv6_add();
     converse(&s, there, "fd09::2");
