@@ -105,12 +105,6 @@ void inbox_fail(struct inbox_slot *s, int error)
     put(s);
 }
 
-void inbox_stopped(struct inbox_slot *s)
-{
-    get(s)->stopped = true;
-    put(s);
-}
-
 void inbox_end(struct inbox_slot *s, struct report *last)
 {
     struct inbox_news *n = get(s);

@@ -6,8 +6,7 @@
  *
  * Owns     the reports that were not taken yet; its handle lives in the loop it
  *          was given
- * Threads  inbox_answer, inbox_fail, inbox_stopped and inbox_end: any; the rest:
- *          the loop's
+ * Threads  inbox_answer, inbox_fail and inbox_end: any; the rest: the loop's
  */
 #pragma once
 
@@ -25,7 +24,6 @@ struct inbox_news {
     bool answered;         /* the question, with @report, or NULL: there was no memory */
     struct report *report; /* the taker's, as is @last */
     int error;             /* nothing comes from it any more, because of this -errno */
-    bool stopped;          /* it takes in no packets any more */
     bool ended;            /* it is no more, and its slot not used any more */
     struct report *last;   /* or NULL: there was no memory */
 };
@@ -60,8 +58,6 @@ void inbox_answer(struct inbox_slot *s, struct report *report);
 
 /* Say that nothing comes any more, because of @error. inbox_end() is still to come. */
 void inbox_fail(struct inbox_slot *s, int error);
-
-void inbox_stopped(struct inbox_slot *s);
 
 /* Say that it has ended, with its last report, which may be NULL. Takes that over. */
 void inbox_end(struct inbox_slot *s, struct report *last);

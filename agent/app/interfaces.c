@@ -78,7 +78,7 @@ static void say_missing(const struct interfaces *i)
 
 static void say_if_idle(struct interfaces *i)
 {
-    bool idle = watch_set_is_idle(&i->watched);
+    bool idle = interfaces_count(i) == 0;
     if (idle && !i->idle)
         log_warning("watching no interface now: waiting for one to come");
     i->idle = idle;
@@ -117,7 +117,17 @@ static uint32_t ring_bytes(const struct interfaces *i, unsigned shares)
     return MAX(CAPTURE_RING_BYTES / shares, (uint32_t)CAPTURE_RING_BYTES_MIN);
 }
 
-static int begin(struct interfaces *i, const struct netif *netif, unsigned shares)
+static void say_replaced(const struct watch_group *former, const struct netif *by)
+{
+    if (strcmp(former->name, by->name) != 0)
+        log_info("%s is called %s now: its counts stay", former->name, by->name);
+    else
+        log_info("%s: another number of workers, its connections begin anew", former->name);
+}
+
+/* In place of @former unless that is NULL. */
+static int begin(struct interfaces *i, const struct netif *netif, struct watch_group *former,
+                 unsigned shares)
 {
     const struct watch_list_interface *wanted = watch_list_find(i->wish.list, netif->name);
     struct watch_group_options options = {
@@ -132,7 +142,10 @@ static int begin(struct interfaces *i, const struct netif *netif, unsigned share
         .context = i->options.lines_context,
     };
     options.engine.ports = wanted->ports;
-    return watch_set_begin(&i->watched, &options, i->wish.workers);
+    int error = watch_set_begin(&i->watched, &options, former, i->wish.workers);
+    if (error == 0 && former)
+        say_replaced(former, netif);
+    return error;
 }
 
 /* How many rings there will be. */
@@ -141,8 +154,11 @@ static unsigned count_shares(const struct interfaces *i, const struct watch_plan
     unsigned shares = 0;
     for (const struct watch_group *g = i->watched.groups; g; g = g->next)
         shares += g->leaving ? 0 : g->count;
-    for (size_t n = 0; n < p->begin_count; n++)
-        shares += watch_list_find(i->wish.list, p->begin[n]->name)->workers;
+    for (size_t n = 0; n < p->begin_count; n++) {
+        const struct watch_plan_begin *b = &p->begin[n];
+        shares += watch_list_find(i->wish.list, b->netif->name)->workers;
+        shares -= b->replaces ? watch_set_at(&i->watched, b->former)->count : 0;
+    }
     return shares;
 }
 
@@ -151,14 +167,16 @@ static void begin_all(struct interfaces *i, const struct watch_plan *p)
     unsigned shares = count_shares(i, p), tried = 0;
     AUTO(text_deinit) struct text names = {0};
     for (size_t n = 0; n < p->begin_count; n++) {
-        const struct netif *netif = p->begin[n];
+        const struct netif *netif = p->begin[n].netif;
         if (watch_failures_wait(&i->failures, netif->index))
             continue;
         if (tried++ == TURN_MAX && !i->silent) {
             uv_timer_start(&i->retry, on_rest, 0, 0);
             break;
         }
-        int error = begin(i, netif, shares);
+        struct watch_group *former =
+            p->begin[n].replaces ? watch_set_at(&i->watched, p->begin[n].former) : NULL;
+        int error = begin(i, netif, former, shares);
         if (error == -ENODEV || error == -ENETDOWN)
             continue; /* there will be news of it */
         if (error < 0) {
@@ -253,16 +271,24 @@ static void take_report(struct interfaces *i, const struct watch_share *s, struc
     report_free(report);
 }
 
+static void take_failure(struct interfaces *i, struct watch_group *g, int error)
+{
+    if (g->leaving) {
+        if (error != -ENODEV)
+            say_failure(g->name, error, false);
+    } else if (error == -ENODEV) {
+        end(g, true); /* one that has its place is another */
+    } else {
+        keep_failure(i, g->name, g->index, error);
+        watch_group_dismiss(g);
+    }
+}
+
 static void take_news(struct interfaces *i, const struct inbox_news *n)
 {
     struct watch_share *s = n->owner;
-    if (n->error == -ENODEV) {
-        if (!s->group->leaving)
-            end(s->group, true); /* one that has its place is another */
-    } else if (n->error) {
-        keep_failure(i, s->group->name, s->group->index, n->error);
-        watch_group_dismiss(s->group);
-    }
+    if (n->error)
+        take_failure(i, s->group, n->error);
     if (n->answered)
         take_report(i, s, n->report, "what it counted comes later");
     if (n->ended) {
@@ -291,7 +317,7 @@ static void on_news(void *context)
     bool left = false;
     struct inbox_news news;
     while (watch_set_take(&i->watched, &news)) {
-        left |= news.error || news.stopped || news.ended;
+        left |= news.error || news.ended;
         take_news(i, &news);
     }
     tell_answered(i);
@@ -423,6 +449,7 @@ void interfaces_want(struct interfaces *i, const struct interfaces_wish *wish)
 {
     watch_list_free(i->wish.list);
     i->wish = *wish;
+    watch_failures_clear(&i->failures); /* what failed may not even be wanted now */
     change(i);
     adapt(i);
     crew_wake(i->watched.crew);
@@ -444,7 +471,7 @@ void interfaces_judge(const struct interfaces *i, struct problems *p)
         watch_describe_error(&reason, i->failures.at[n].name, i->failures.at[n].error);
         problems_add(p, "%s", words(&reason));
     }
-    if (watch_set_is_idle(&i->watched))
+    if (interfaces_count(i) == 0)
         problems_add(p, "no interface is watched");
 }
 
@@ -452,7 +479,7 @@ void interfaces_names(const struct interfaces *i, struct text *names)
 {
     for (const struct watch_group *g = i->watched.groups; g; g = g->next) {
         struct netif netif;
-        if (g->leaving || watch_group_is_deaf(g) || netif_find(&netif, g->name) < 0 || !netif.up)
+        if (g->leaving || netif_find(&netif, g->name) < 0 || !netif.up)
             continue;
         text_add_json(names, bytes_from_string(g->name));
         text_add_char(names, ',');
@@ -483,7 +510,7 @@ bool interfaces_are_asked(const struct interfaces *i)
 
 size_t interfaces_count(const struct interfaces *i)
 {
-    return i->watched.count;
+    return watch_set_count(&i->watched);
 }
 
 bool interfaces_are_moving(const struct interfaces *i)

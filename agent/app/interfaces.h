@@ -71,15 +71,15 @@ void interfaces_announce(struct interfaces *i);
  * Want something else. Takes its list over.
  *
  * What was watched and is still wanted goes on, with its sessions, unless it has
- * another number of workers: then it begins anew. It takes the rules, limits and
+ * another number of workers: then it begins anew, as soon as it can. It takes the rules, limits and
  * ports that are wanted now; whoever has answered a question that was asked after
  * this has done so, and does not use the former ones. ring_bytes and offload are
  * for those that begin, count_once stays as it was. What can't be watched is tried
- * again.
+ * again at once; what can't begin anew goes on as it was.
  */
 void interfaces_want(struct interfaces *i, const struct interfaces_wish *wish);
 
-/* How many are watched. */
+/* How many are watched, those on their way out left out. */
 size_t interfaces_count(const struct interfaces *i);
 
 /* Add what is wanted and not watched. */

@@ -18,7 +18,8 @@ enum order { ORDER_ANSWER = 1, ORDER_LEAVE = 2, ORDER_CHANGE = 4 };
 
 struct watch {
     char name[IF_NAMESIZE];
-    bool follows; /* another watch says what happens to the interface */
+    bool follows;   /* another watch says what happens to the interface */
+    bool dismissed; /* the main thread's */
     struct inbox_slot *slot;
     _Atomic unsigned orders;            /* enum order, not followed yet */
     const struct watch_change *ordered; /* with ORDER_CHANGE */
@@ -173,10 +174,7 @@ int watch_open(struct watch **out, const struct watch_options *options)
 
 int watch_start(struct watch *w)
 {
-    privileges_raise();
-    int error = capture_start(w->capture);
-    privileges_lower();
-    return error;
+    return capture_start(w->capture);
 }
 
 struct watch *watch_free(struct watch *w)
@@ -225,8 +223,15 @@ void watch_change(struct watch *w, const struct watch_change *change)
     atomic_fetch_or(&w->orders, ORDER_CHANGE);
 }
 
+/* Once, for by the second time the worker may have closed the capture. */
 void watch_dismiss(struct watch *w)
 {
+    if (w->dismissed)
+        return;
+    w->dismissed = true;
+    int error = capture_stop(w->capture);
+    if (error < 0)
+        log_warning("%s: can't stop to capture: %s", w->name, strerror(-error));
     atomic_fetch_or(&w->orders, ORDER_LEAVE);
 }
 
@@ -315,10 +320,6 @@ static void leave(struct watch *w)
     if (w->leaving)
         return;
     w->leaving = true;
-    int error = capture_stop(w->capture);
-    if (error < 0)
-        give_up(w, error);
-    inbox_stopped(w->slot);
     uv_update_time(w->settled.loop);
     uv_timer_start(&w->settled, on_settled, CAPTURE_SETTLE_MS, 0);
 }

@@ -4,8 +4,9 @@
  *
  * It is opened by the main thread, which has the rights for that, and then lives
  * in a worker's. There it does what it is told: answers with reports, and in the
- * end leaves: lets no more packets in, takes in all that waits, ends every
- * connection, and tells what it counted last.
+ * end leaves: takes in all that waits, ends every connection, and tells what it
+ * counted last. Which packets are let in, from when to when, is the main thread's
+ * to say: so one watch can take another's place at once.
  *
  * Units    bytes
  * Owns     all that
@@ -42,10 +43,10 @@ struct watch;
  * The main thread's, before watch_begin() and after inbox_end().
  */
 
-/* Open the capture. Returns what capture_open() does, and -ENOMEM. */
+/* Open the capture, which lets nothing in. Returns what capture_open() does, and -ENOMEM. */
 int watch_open(struct watch **out, const struct watch_options *options);
 
-/* Begin to capture, when all of its group are open. Returns -errno. */
+/* Let packets in, when all of its group are open. Needs privileges_raise(). Returns -errno. */
 int watch_start(struct watch *w);
 
 /* Free one that has not begun, or has ended. NULL is fine. */
@@ -65,7 +66,7 @@ void watch_ask(struct watch *w);
 /* Work by @change, which is borrowed until a question that is asked after this is answered. */
 void watch_change(struct watch *w, const struct watch_change *change);
 
-/* Leave. May be called again. */
+/* Let no more packets in, at once, and leave. Needs privileges_raise(). May be called again. */
 void watch_dismiss(struct watch *w);
 
 /*

@@ -65,6 +65,11 @@ bool watch_failures_wait(const struct watch_failures *f, int index)
     return known && known->waits;
 }
 
+void watch_failures_clear(struct watch_failures *f)
+{
+    f->count = 0;
+}
+
 void watch_failures_retry(struct watch_failures *f)
 {
     for (size_t i = 0; i < f->count; i++)

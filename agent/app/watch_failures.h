@@ -44,5 +44,8 @@ const struct watch_failure *watch_failures_find(const struct watch_failures *f, 
 /* Whether @index has to wait. */
 bool watch_failures_wait(const struct watch_failures *f, int index);
 
+/* Forget all. */
+void watch_failures_clear(struct watch_failures *f);
+
 /* Let all be tried again. */
 void watch_failures_retry(struct watch_failures *f);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "io/privileges.h"
 
 /* The options of one of @shares engines, of those for all of them. */
 static struct engine_options share_engine(const struct engine_options *all, unsigned shares)
@@ -50,14 +51,33 @@ int watch_group_open(struct watch_group **out, const struct watch_group_options 
     int error = 0;
     while (error == 0 && g->count < options->shares)
         error = open_share(g, options, &captures);
-    for (unsigned i = 0; error == 0 && i < g->count; i++)
-        error = watch_start(g->shares[i].watch);
     if (error < 0)
         return error;
     log_debug("%s: %u ports (0: all), ring of %u KiB", g->name, options->engine.ports.count,
               options->ring_bytes >> 10);
     *out = TAKE(g);
     return 0;
+}
+
+static void dismiss(struct watch_group *g)
+{
+    g->leaving = true;
+    for (unsigned i = 0; i < g->count; i++)
+        if (g->shares[i].watch)
+            watch_dismiss(g->shares[i].watch);
+}
+
+/* All of the former are deaf before the first hears: their shares differ. */
+int watch_group_start(struct watch_group *g, struct watch_group *former)
+{
+    int error = 0;
+    privileges_raise();
+    if (former)
+        dismiss(former);
+    for (unsigned i = 0; error == 0 && i < g->count; i++)
+        error = watch_start(g->shares[i].watch);
+    privileges_lower();
+    return error;
 }
 
 void watch_group_begin(struct watch_group *g, struct crew *c)
@@ -113,18 +133,9 @@ void watch_group_change(struct watch_group *g, const struct engine_options *engi
 
 void watch_group_dismiss(struct watch_group *g)
 {
-    g->leaving = true;
-    for (unsigned i = 0; i < g->count; i++)
-        if (g->shares[i].watch)
-            watch_dismiss(g->shares[i].watch);
-}
-
-bool watch_group_is_deaf(const struct watch_group *g)
-{
-    for (unsigned i = 0; i < g->count; i++)
-        if (!g->shares[i].deaf)
-            return false;
-    return true;
+    privileges_raise();
+    dismiss(g);
+    privileges_lower();
 }
 
 bool watch_group_has_ended(const struct watch_group *g)

@@ -4,34 +4,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_there(const struct netif_list *there, const struct watch_plan_item *item)
+static const struct netif *find_netif(const struct netif_list *there, int index)
 {
-    for (size_t i = 0; i < there->count; i++) {
-        const struct netif *n = &there->interfaces[i];
-        if (n->index == item->index)
-            return strcmp(n->name, item->name) == 0;
-    }
-    return false;
+    for (size_t i = 0; i < there->count; i++)
+        if (there->interfaces[i].index == index)
+            return &there->interfaces[i];
+    return NULL;
 }
 
-static bool is_wanted(const struct watch_list *list, const struct watch_plan_item *item)
-{
-    const struct watch_list_interface *wanted = watch_list_find(list, item->name);
-    return wanted && wanted->workers == item->workers;
-}
-
-static bool is_counted(const struct watch_plan_item *items, size_t count, const struct netif *n)
+/* The watch of @n that is not leaving, or NULL. */
+static const struct watch_plan_item *find_item(const struct watch_plan_item *items, size_t count,
+                                               const struct netif *n)
 {
     for (size_t i = 0; i < count; i++)
-        if (items[i].index == n->index && !items[i].deaf)
-            return true;
-    return false;
+        if (items[i].index == n->index && !items[i].leaving)
+            return &items[i];
+    return NULL;
 }
 
-static bool begins(const struct watch_list *list, const struct watch_plan_item *items, size_t count,
-                   const struct netif *n)
+static bool is_watched_so(const struct watch_plan_item *item, const struct netif *n,
+                          const struct watch_list_interface *wanted)
 {
-    return n->up && watch_list_find(list, n->name) && !is_counted(items, count, n);
+    return strcmp(item->name, n->name) == 0 && item->workers == wanted->workers;
+}
+
+/* @n is wanted, and up. */
+static void add_begin(struct watch_plan *p, const struct netif *n,
+                      const struct watch_list_interface *wanted,
+                      const struct watch_plan_item *items, size_t count, size_t items_max)
+{
+    const struct watch_plan_item *former = find_item(items, count, n);
+    if (former && is_watched_so(former, n, wanted))
+        return;
+    struct watch_plan_begin begin = {.netif = n, .replaces = former};
+    if (former)
+        begin.former = (size_t)(former - items);
+    if (count + p->begin_count < (former ? 2 * items_max : items_max))
+        p->begin[p->begin_count++] = begin;
+    else
+        p->refused_count += !former;
 }
 
 int watch_plan_make(struct watch_plan *p, const struct watch_list *list,
@@ -40,25 +51,24 @@ int watch_plan_make(struct watch_plan *p, const struct watch_list *list,
 {
     struct watch_plan made = {
         .end = calloc(count + 1, sizeof(made.end[0])),
-        .begin = calloc(there->count + 1, sizeof(struct netif *)),
+        .begin = calloc(there->count + 1, sizeof(made.begin[0])),
     };
     if (!made.end || !made.begin) {
         watch_plan_deinit(&made);
         return -ENOMEM;
     }
     for (size_t i = 0; i < count; i++) {
-        bool gone = !is_there(there, &items[i]);
-        if (!items[i].leaving && (gone || !is_wanted(list, &items[i])))
-            made.end[made.end_count++] = (struct watch_plan_end){i, gone};
+        const struct netif *n = find_netif(there, items[i].index);
+        if (items[i].leaving || (n && watch_list_find(list, n->name)))
+            continue;
+        bool gone = !n || strcmp(n->name, items[i].name) != 0;
+        made.end[made.end_count++] = (struct watch_plan_end){i, gone};
     }
     for (size_t i = 0; i < there->count; i++) {
         const struct netif *n = &there->interfaces[i];
-        if (!begins(list, items, count, n))
-            continue;
-        if (count + made.begin_count < items_max)
-            made.begin[made.begin_count++] = n;
-        else
-            made.refused_count++;
+        const struct watch_list_interface *wanted = watch_list_find(list, n->name);
+        if (n->up && wanted)
+            add_begin(&made, n, wanted, items, count, items_max);
     }
     *p = made;
     return 0;

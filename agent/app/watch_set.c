@@ -22,19 +22,23 @@ void watch_set_deinit(struct watch_set *s)
     s->inbox = inbox_close(s->inbox);
 }
 
-int watch_set_begin(struct watch_set *s, const struct watch_group_options *options, size_t workers)
+int watch_set_begin(struct watch_set *s, const struct watch_group_options *options,
+                    struct watch_group *former, size_t workers)
 {
     size_t shares = s->shares + options->shares;
-    size_t threads = MIN(workers, shares);
+    size_t threads = MIN(workers, shares - (former ? former->count : 0));
     int error = crew_grow(s->crew, MAX(threads, (size_t)options->shares));
     if (error < 0)
         return error;
     struct watch_group_options with_inbox = *options;
     with_inbox.inbox = s->inbox;
-    struct watch_group *g = NULL;
-    error = watch_group_open(&g, &with_inbox);
+    AUTO(watch_group_free) struct watch_group *opened = NULL;
+    error = watch_group_open(&opened, &with_inbox);
+    if (error == 0)
+        error = watch_group_start(opened, former);
     if (error < 0)
         return error;
+    struct watch_group *g = TAKE(opened);
     watch_group_begin(g, s->crew);
     DL_APPEND(s->groups, g);
     s->count++;
@@ -51,12 +55,12 @@ struct watch_group *watch_set_find(const struct watch_set *s, const char *name)
     return NULL;
 }
 
-bool watch_set_is_idle(const struct watch_set *s)
+size_t watch_set_count(const struct watch_set *s)
 {
+    size_t count = 0;
     for (const struct watch_group *g = s->groups; g; g = g->next)
-        if (!g->leaving)
-            return false;
-    return true;
+        count += !g->leaving;
+    return count;
 }
 
 struct watch_plan_item *watch_set_items(const struct watch_set *s)
@@ -69,9 +73,16 @@ struct watch_plan_item *watch_set_items(const struct watch_set *s)
             .index = g->index,
             .workers = g->count,
             .leaving = g->leaving,
-            .deaf = watch_group_is_deaf(g),
         };
     return items;
+}
+
+struct watch_group *watch_set_at(const struct watch_set *s, size_t item)
+{
+    struct watch_group *g = s->groups;
+    while (item--)
+        g = g->next;
+    return g;
 }
 
 void watch_set_ask(struct watch_set *s)
@@ -93,7 +104,6 @@ bool watch_set_take(struct watch_set *s, struct inbox_news *news)
     if (!inbox_take(s->inbox, news))
         return false;
     struct watch_share *share = news->owner;
-    share->deaf |= news->stopped;
     if (news->answered || news->ended) {
         s->unanswered -= share->unanswered;
         share->unanswered = false;

@@ -34,18 +34,23 @@ void watch_set_deinit(struct watch_set *s);
 
 /**
  * Watch one more interface, with up to @workers threads in all, or as many as its
- * shares. The inbox of @options is not read. Returns -errno.
+ * shares; in place of @former unless that is NULL, see watch_group_start(). The inbox
+ * of @options is not read. Returns -errno; if it could not be opened, @former goes on.
  */
-int watch_set_begin(struct watch_set *s, const struct watch_group_options *options, size_t workers);
+int watch_set_begin(struct watch_set *s, const struct watch_group_options *options,
+                    struct watch_group *former, size_t workers);
 
 /* That which watches the interface called @name and is not leaving, or NULL. */
 struct watch_group *watch_set_find(const struct watch_set *s, const char *name);
 
-/* Whether there is none that is not leaving. */
-bool watch_set_is_idle(const struct watch_set *s);
+/* How many there are that are not leaving. */
+size_t watch_set_count(const struct watch_set *s);
 
 /* The groups, in their order, for a plan; to be freed. NULL without memory. */
 struct watch_plan_item *watch_set_items(const struct watch_set *s);
+
+/* That which was @item of them; none has been dropped since. */
+struct watch_group *watch_set_at(const struct watch_set *s, size_t item);
 
 /* Ask all for a report. */
 void watch_set_ask(struct watch_set *s);

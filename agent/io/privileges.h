@@ -22,7 +22,7 @@
  */
 int privileges_limit(const struct identity *who);
 
-/* Around the opening of captures: have in effect what is left, and no more. */
+/* Around the opening and stopping of captures: have in effect what is left, and no more. */
 void privileges_raise(void);
 void privileges_lower(void);
 

@@ -17,6 +17,7 @@ SERVER = "10.99.0.2"
 ROUNDS, SETTLED = 50, 15  # as from round SETTLED nothing may grow
 GROWTH_KB_MAX = 512
 BUSY_BYTES = 3_000_000
+MISSED_SHARE = 0.02  # of what passes, where one watch takes another's place
 
 
 class Footprint:
@@ -219,6 +220,57 @@ class HotplugTest(LabTest):
         self.check_requests(totals, "old", "new")
         self.assertEqual(totals.interfaces["server0"]["tcp_bytes"], before)
         self.assertEqual(totals.interfaces["server7"]["tcp_bytes"], after - before)
+
+    def busy_agent(self, interface):
+        """An agent that watches interface, as configured, amid traffic that does not end."""
+        self.plug()
+        self.configure(interface)
+        agent = self.start_agent(self.server, "--print", "json")
+        self.passed_before = self.server.wire_bytes("server0")
+        self.traffic = [self.start(self.client, "curl", "-sS", "-o", "/dev/null", "--limit-rate", "20M",
+                                   f"http://{SERVER}{target}&n=[1-1000000]")
+                        for target in ("/big?s=big", "/small?s=small")]
+        self.wait_for_traffic("server0")
+        return agent
+
+    def wait_for_traffic(self, name):
+        before = self.server.wire_bytes(name)
+        wait_for(lambda: self.server.wire_bytes(name) > before + BUSY_BYTES, "traffic")
+
+    def check_handovers(self, agent, name):
+        """No packet is counted twice. Those that pass at the very moment in which one watch takes
+        the place of another are not counted."""
+        for client in self.traffic:
+            client.kill()
+        self.server.wait_until_quiet(name)
+        totals = self.stop_agent(agent)
+        passed = self.server.wire_bytes(name) - self.passed_before
+        missed = passed - totals.interface("tcp_bytes")
+        print(f"{missed} of {passed} bytes missed")
+        totals.check_balance(self)
+        self.assertGreaterEqual(missed, 0)
+        self.assertLess(missed, MISSED_SHARE * passed)
+        self.assertNotIn("watching no interface", agent.err)
+        return totals
+
+    def test_gets_another_number_of_workers_under_traffic(self):
+        agent = self.busy_agent('{ name = "server0"; }')
+        for number, workers in enumerate((3, 1, 2) * 3, 2):
+            self.configure(f'{{ name = "server0"; workers = {workers}; }}')
+            agent.process.send_signal(signal.SIGHUP)
+            self.wait_until_watched(agent, times=number)
+            self.wait_for_traffic("server0")
+        self.check_handovers(agent, "server0")
+
+    def test_gets_another_name_under_traffic(self):
+        agent = self.busy_agent('{ name = "server?"; workers = 2; }')
+        for number in range(1, 6):
+            names = f"server{number - 1}", f"server{number}"
+            self.server.run("ip", "link", "set", names[0], "name", names[1])
+            self.wait_until_watched(agent, names[1])
+            self.wait_for_traffic(names[1])
+        totals = self.check_handovers(agent, names[1])
+        self.assertEqual(len(totals.interfaces), 6)
 
     def test_name_that_nobody_wants_is_left_alone(self):
         """On the command line a pattern waits, too."""

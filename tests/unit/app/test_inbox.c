@@ -73,7 +73,7 @@ static void an_answer_is_taken_once(void **state)
     assert_true(n.answered);
     assert_ptr_equal(n.report, given);
     assert_int_equal(n.error, 0);
-    assert_false(n.stopped || n.ended);
+    assert_false(n.ended);
     report_free(n.report);
     assert_false(inbox_take(f.inbox, &n));
     fixture_deinit(&f);
@@ -99,13 +99,11 @@ static void what_was_told_since_comes_at_once(void **state)
     fixture_init(&f, on_news);
     inbox_answer(&f.slots[0], report_at(1));
     inbox_fail(&f.slots[0], -EIO);
-    inbox_stopped(&f.slots[0]);
     inbox_end(&f.slots[0], report_at(2));
     struct inbox_news n;
     assert_true(inbox_take(f.inbox, &n));
     assert_int_equal(n.report->time_ns, 1);
     assert_int_equal(n.error, -EIO);
-    assert_true(n.stopped);
     assert_true(n.ended);
     assert_int_equal(n.last->time_ns, 2);
     report_free(n.report);
@@ -119,8 +117,8 @@ static void the_oldest_news_come_first(void **state)
     (void)state;
     struct fixture f;
     fixture_init(&f, on_news);
-    inbox_stopped(&f.slots[2]);
-    inbox_stopped(&f.slots[0]);
+    inbox_answer(&f.slots[2], NULL);
+    inbox_answer(&f.slots[0], NULL);
     inbox_fail(&f.slots[2], -EIO);
     struct inbox_news n;
     assert_true(inbox_take(f.inbox, &n));

@@ -13,6 +13,8 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "app/interfaces.h"
 #include "support/skip.h"
@@ -240,12 +242,43 @@ static void another_wish_changes_what_is_watched(void **state)
     assert_int_equal(f.last_reports, 0); /* u0 went on */
     wish = wish_for("u*", 2);
     interfaces_want(f.interfaces, &wish);
-    await(&f.last_reports, 2); /* and now began anew */
+    assert_int_equal(interfaces_count(f.interfaces), 2); /* not those that leave */
+    await(&f.last_reports, 2);                           /* and now began anew */
     await_reports(4);
     wish = wish_for("none", 1);
     interfaces_want(f.interfaces, &wish);
+    assert_int_equal(interfaces_count(f.interfaces), 0);
     await(&f.last_reports, 6);
     await_reports(0);
+}
+
+/* Let the process have no more descriptors than it has, and @more. */
+static struct rlimit limit_descriptors(unsigned more)
+{
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int next = dup(STDIN_FILENO);
+    assert_int_equal(close(next), 0);
+    struct rlimit few = {(rlim_t)next + more, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    return before;
+}
+
+static void what_can_not_begin_anew_goes_on_until_it_can(void **state)
+{
+    (void)state;
+    shell("ip link add u0 type veth peer name v0 && ip link set u0 up");
+    start("u0", 2);
+    struct rlimit before = limit_descriptors(3);
+    struct interfaces_wish wish = wish_for("u0", 1);
+    interfaces_want(f.interfaces, &wish);
+    await_reports(2);
+    assert_int_equal(f.last_reports, 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    wish = wish_for("u0", 1);
+    interfaces_want(f.interfaces, &wish);
+    await(&f.last_reports, 2);
+    await_reports(1);
 }
 
 static void a_name_that_the_command_line_has_must_be_there(void **state)
@@ -282,6 +315,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_question_is_answered_though_what_was_asked_goes, begin,
                                         end),
         cmocka_unit_test_setup_teardown(another_wish_changes_what_is_watched, begin, end),
+        cmocka_unit_test_setup_teardown(what_can_not_begin_anew_goes_on_until_it_can, begin, end),
         cmocka_unit_test_setup_teardown(a_name_that_the_command_line_has_must_be_there, begin, end),
         cmocka_unit_test_setup_teardown(all_may_be_closed_where_it_is, begin, end),
     };

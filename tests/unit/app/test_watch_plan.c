@@ -54,7 +54,7 @@ static struct watch_plan_item *add_item(const char *name, int index, unsigned wo
     return &items[count++];
 }
 
-/* What is to be done: "-gone0 ~unwanted0 +new0 !refused". */
+/* What is to be done: "-gone0 ~unwanted0 +new0 former>new !refused". */
 static const char *plan(size_t items_max)
 {
     AUTO(watch_plan_deinit) struct watch_plan p = {0};
@@ -64,8 +64,12 @@ static const char *plan(size_t items_max)
     for (size_t i = 0; i < p.end_count; i++)
         at += (size_t)sprintf(plan_text + at, "%c%s ", p.end[i].gone ? '-' : '~',
                               items[p.end[i].item].name);
-    for (size_t i = 0; i < p.begin_count; i++)
-        at += (size_t)sprintf(plan_text + at, "+%s ", p.begin[i]->name);
+    for (size_t i = 0; i < p.begin_count; i++) {
+        const struct watch_plan_begin *b = &p.begin[i];
+        const char *former = b->replaces ? items[b->former].name : "";
+        at += (size_t)sprintf(plan_text + at, "%s%c%s ", former, b->replaces ? '>' : '+',
+                              b->netif->name);
+    }
     if (p.refused_count)
         sprintf(plan_text + at, "!%zu ", p.refused_count);
     return plan_text;
@@ -110,17 +114,42 @@ static void what_was_made_again_is_another_one(void **state)
     assert_string_equal(plan(10), "+veth1 ");
 }
 
-/* The old watch counts the same packets until it is deaf. */
-static void a_new_name_waits_for_the_watch_of_the_old_one(void **state)
+static void a_new_name_takes_the_place_of_the_old_one(void **state)
 {
     (void)state;
     add_netif("veth2", 3, true);
+    add_item("veth1", 3, 1)->leaving = true;
+    assert_string_equal(plan(10), "+veth2 ");
+    add_item("veth1", 3, 1);
+    assert_string_equal(plan(10), "veth1>veth2 ");
+}
+
+static void what_is_down_under_a_new_name_is_watched_by_the_old_one(void **state)
+{
+    (void)state;
+    add_netif("veth2", 3, false);
+    add_item("veth1", 3, 1);
+    assert_string_equal(plan(10), "");
+    there->interfaces[0].up = true;
+    assert_string_equal(plan(10), "veth1>veth2 ");
+}
+
+static void a_new_name_that_is_not_wanted_ends(void **state)
+{
+    (void)state;
+    add_netif("other", 3, false);
     add_item("veth1", 3, 1);
     assert_string_equal(plan(10), "-veth1 ");
-    items[0].leaving = true;
-    assert_string_equal(plan(10), "");
-    items[0].deaf = true;
-    assert_string_equal(plan(10), "+veth2 ");
+}
+
+static void names_may_be_exchanged(void **state)
+{
+    (void)state;
+    add_netif("veth2", 1, true);
+    add_netif("veth1", 2, true);
+    add_item("veth1", 1, 1);
+    add_item("veth2", 2, 1);
+    assert_string_equal(plan(10), "veth1>veth2 veth2>veth1 ");
 }
 
 static void a_name_that_is_not_wanted_ends(void **state)
@@ -136,10 +165,8 @@ static void another_number_of_workers_begins_anew(void **state)
     (void)state;
     add_netif("eth0", 2, true);
     add_item("eth0", 2, 1);
-    assert_string_equal(plan(10), "~eth0 ");
+    assert_string_equal(plan(10), "eth0>eth0 ");
     items[0].leaving = true;
-    assert_string_equal(plan(10), "");
-    items[0].deaf = true;
     assert_string_equal(plan(10), "+eth0 ");
 }
 
@@ -156,6 +183,20 @@ static void past_the_cap_none_begins(void **state)
     assert_string_equal(plan(4), "+veth1 +veth2 !3 ");
 }
 
+static void at_the_cap_one_can_replace_another(void **state)
+{
+    (void)state;
+    add_netif("veth1", 1, true);
+    add_netif("veth2", 2, true);
+    add_netif("eth0", 3, true);
+    add_item("eth0", 3, 1);
+    add_item("veth1", 1, 1);
+    assert_string_equal(plan(2), "eth0>eth0 !1 ");
+    for (int i = 0; i < 2; i++)
+        add_item("gone", 9, 1)->leaving = true;
+    assert_string_equal(plan(2), "!1 ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,11 +204,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_watched_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(what_has_gone_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_made_again_is_another_one, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_new_name_waits_for_the_watch_of_the_old_one, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(a_new_name_takes_the_place_of_the_old_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_down_under_a_new_name_is_watched_by_the_old_one,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_new_name_that_is_not_wanted_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_may_be_exchanged, setup, teardown),
         cmocka_unit_test_setup_teardown(a_name_that_is_not_wanted_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(another_number_of_workers_begins_anew, setup, teardown),
         cmocka_unit_test_setup_teardown(past_the_cap_none_begins, setup, teardown),
+        cmocka_unit_test_setup_teardown(at_the_cap_one_can_replace_another, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
