@@ -32,6 +32,8 @@ struct interfaces {
     struct watch_set watched;
     struct netif_monitor *monitor;
     uv_timer_t retry;
+    uv_timer_t rest; /* of what is to begin */
+    unsigned open_handles;
 
     struct interfaces_wish wish;
     struct watch_failures failures;
@@ -171,7 +173,7 @@ static void begin_all(struct interfaces *i, const struct watch_plan *p)
         if (watch_failures_wait(&i->failures, netif->index))
             continue;
         if (tried++ == TURN_MAX && !i->silent) {
-            uv_timer_start(&i->retry, on_rest, 0, 0);
+            uv_timer_start(&i->rest, on_rest, 0, 0);
             break;
         }
         struct watch_group *former =
@@ -248,10 +250,7 @@ static void on_retry(uv_timer_t *timer)
 
 static void on_rest(uv_timer_t *timer)
 {
-    struct interfaces *i = CONTAINER_OF(timer, struct interfaces, retry);
-    adapt(i);
-    if (i->failures.count)
-        retry_later(i);
+    adapt(CONTAINER_OF(timer, struct interfaces, rest));
 }
 
 static void on_change(void *context)
@@ -338,6 +337,8 @@ int interfaces_new(struct interfaces **out, uv_loop_t *loop,
         return -ENOMEM;
     i->options = *options;
     uv_timer_init(loop, &i->retry);
+    uv_timer_init(loop, &i->rest);
+    i->open_handles = 2;
     int error = watch_set_init(&i->watched, loop, on_news, i);
     if (error == 0)
         error = netif_monitor_new(&i->monitor, loop, on_change, i);
@@ -349,9 +350,20 @@ int interfaces_new(struct interfaces **out, uv_loop_t *loop,
     return 0;
 }
 
-static void on_closed(uv_handle_t *handle)
+static void finish_close(struct interfaces *i)
 {
-    free(CONTAINER_OF((uv_timer_t *)handle, struct interfaces, retry));
+    if (--i->open_handles == 0)
+        free(i);
+}
+
+static void on_retry_closed(uv_handle_t *handle)
+{
+    finish_close(CONTAINER_OF((uv_timer_t *)handle, struct interfaces, retry));
+}
+
+static void on_rest_closed(uv_handle_t *handle)
+{
+    finish_close(CONTAINER_OF((uv_timer_t *)handle, struct interfaces, rest));
 }
 
 struct interfaces *interfaces_close(struct interfaces *i)
@@ -363,7 +375,8 @@ struct interfaces *interfaces_close(struct interfaces *i)
     i->monitor = netif_monitor_close(i->monitor);
     watch_list_free(i->wish.list);
     watch_failures_deinit(&i->failures);
-    uv_close((uv_handle_t *)&i->retry, on_closed);
+    uv_close((uv_handle_t *)&i->retry, on_retry_closed);
+    uv_close((uv_handle_t *)&i->rest, on_rest_closed);
     return NULL;
 }
 

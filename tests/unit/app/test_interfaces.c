@@ -19,7 +19,7 @@
 #include "app/interfaces.h"
 #include "support/skip.h"
 
-enum { PATIENCE_MS = 60000, PAUSE_MS = 20, MANY = 9 };
+enum { PATIENCE_MS = 60000, PAUSE_MS = 20, MANY = 9, ROUNDS_MAX = 60 };
 
 static struct fixture {
     uv_loop_t loop;
@@ -281,6 +281,32 @@ static void what_can_not_begin_anew_goes_on_until_it_can(void **state)
     await_reports(1);
 }
 
+static void await_count(size_t min, size_t max)
+{
+    uv_timer_start(&f.ticks, on_patience, PATIENCE_MS, 0);
+    while (interfaces_count(f.interfaces) < min || interfaces_count(f.interfaces) > max)
+        uv_run(&f.loop, UV_RUN_ONCE);
+    uv_timer_stop(&f.ticks);
+}
+
+/* As many as don't begin in one turn: what is left of them is not to be mixed up with it. */
+static void what_failed_is_tried_again_though_others_come_all_the_time(void **state)
+{
+    (void)state;
+    shell("ip link add u0 type veth peer name v0 && ip link set u0 up");
+    struct rlimit before = limit_descriptors(3);
+    start("u*", 1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (unsigned round = 0; interfaces_count(f.interfaces) == 0; round++) {
+        assert_true(round < ROUNDS_MAX);
+        shell("for i in 1 2 3 4 5; do echo link add u$i up type veth peer name v$i; done"
+              " | ip -batch -");
+        await_count(5, 6);
+        shell("for i in 1 2 3 4 5; do echo link del u$i; done | ip -batch -");
+        await_count(0, 1);
+    }
+}
+
 static void a_name_that_the_command_line_has_must_be_there(void **state)
 {
     (void)state;
@@ -316,6 +342,8 @@ int main(void)
                                         end),
         cmocka_unit_test_setup_teardown(another_wish_changes_what_is_watched, begin, end),
         cmocka_unit_test_setup_teardown(what_can_not_begin_anew_goes_on_until_it_can, begin, end),
+        cmocka_unit_test_setup_teardown(what_failed_is_tried_again_though_others_come_all_the_time,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(a_name_that_the_command_line_has_must_be_there, begin, end),
         cmocka_unit_test_setup_teardown(all_may_be_closed_where_it_is, begin, end),
     };
