@@ -148,7 +148,7 @@ int watch_open(struct watch **out, const struct watch_options *options)
         return -ENOMEM;
     memcpy(w->name, options->interface->name, sizeof(w->name));
     w->slot = options->slot;
-    w->follows = options->group && options->group->members > 0;
+    w->follows = options->follows;
 
     struct engine_options engine = options->engine;
     if (options->offload)
@@ -162,7 +162,7 @@ int watch_open(struct watch **out, const struct watch_options *options)
                                           .ports = &options->engine.ports,
                                           .ring_bytes = options->ring_bytes,
                                           .keeps = options->offload,
-                                          .group = options->group,
+                                          .leads = options->leads,
                                           .claims = options->claims,
                                       });
     privileges_lower();
@@ -170,6 +170,11 @@ int watch_open(struct watch **out, const struct watch_options *options)
         return error;
     *out = TAKE(w);
     return 0;
+}
+
+int watch_join(struct watch *w, struct capture_group *group)
+{
+    return capture_join(w->capture, group);
 }
 
 int watch_start(struct watch *w)

@@ -26,7 +26,8 @@ struct watch_options {
     const struct netif *interface; /* copied */
     uint32_t ring_bytes;
     bool offload;                 /* let the kernel keep what need not be seen */
-    struct capture_group *group;  /* that shares the interface, or NULL */
+    bool leads;                   /* it is the first of several that share the interface */
+    bool follows;                 /* it is another one */
     const struct claims *claims;  /* outlives the watch, or NULL: see io/capture.h */
     struct engine_options engine; /* what it borrows outlives the watch */
     struct inbox_slot *slot;      /* borrowed until inbox_end() */
@@ -43,8 +44,14 @@ struct watch;
  * The main thread's, before watch_begin() and after inbox_end().
  */
 
-/* Open the capture, which lets nothing in. Returns what capture_open() does, and -ENOMEM. */
+/*
+ * Open the capture, which lets nothing in. Any thread with the rights may. Returns what
+ * capture_open() does, and -ENOMEM.
+ */
 int watch_open(struct watch **out, const struct watch_options *options);
+
+/* Share the interface with the others of @group; who leads is the first to. Returns -errno. */
+int watch_join(struct watch *w, struct capture_group *group);
 
 /* Let packets in, when all of its group are open. Needs privileges_raise(). Returns -errno. */
 int watch_start(struct watch *w);

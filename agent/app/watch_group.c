@@ -15,26 +15,68 @@ static struct engine_options share_engine(const struct engine_options *all, unsi
     return e;
 }
 
-static int open_share(struct watch_group *g, const struct watch_group_options *o,
-                      struct capture_group *captures)
+/* A share while it is opened. */
+struct opening {
+    struct watch_share *share;
+    struct watch_options options;
+    uv_thread_t thread;
+    bool runs; /* the thread */
+    int error;
+};
+
+static void share_init(struct opening *opening, struct watch_group *g,
+                       const struct watch_group_options *o)
 {
-    struct watch_share *s = &g->shares[g->count++];
+    unsigned number = g->count++;
+    struct watch_share *s = &g->shares[number];
     s->group = g;
     inbox_slot_init(&s->slot, o->inbox, s);
     reporter_init(&s->reporter, g->name, o->lines, o->context);
 
-    struct watch_options options = {
+    opening->share = s;
+    opening->options = (struct watch_options){
         .interface = o->netif,
         .ring_bytes = o->ring_bytes,
         .offload = o->offload,
-        .group = o->shares > 1 ? captures : NULL,
+        .leads = number == 0 && o->shares > 1,
+        .follows = number > 0,
         .claims = o->claims,
         .engine = g->change.engine,
         .slot = &s->slot,
     };
-    options.engine.interface = g->name;
-    options.engine.observer = reporter_observer(&s->reporter, o->form);
-    return watch_open(&s->watch, &options);
+    opening->options.engine.interface = g->name;
+    opening->options.engine.observer = reporter_observer(&s->reporter, o->form);
+}
+
+static void open_share(void *argument)
+{
+    struct opening *o = argument;
+    o->error = watch_open(&o->share->watch, &o->options);
+}
+
+/* Each in a thread of its own, for the kernel takes its time, but the first in this one. */
+static int open_shares(struct opening openings[], unsigned count)
+{
+    for (unsigned i = 1; i < count; i++)
+        openings[i].runs = uv_thread_create(&openings[i].thread, open_share, &openings[i]) == 0;
+    int error = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (openings[i].runs)
+            uv_thread_join(&openings[i].thread);
+        else
+            open_share(&openings[i]);
+        error = error ? error : openings[i].error;
+    }
+    return error;
+}
+
+static int join_shares(struct watch_group *g)
+{
+    struct capture_group captures = {0};
+    int error = 0;
+    for (unsigned i = 0; error == 0 && g->count > 1 && i < g->count; i++)
+        error = watch_join(g->shares[i].watch, &captures);
+    return error;
 }
 
 int watch_group_open(struct watch_group **out, const struct watch_group_options *options)
@@ -47,10 +89,12 @@ int watch_group_open(struct watch_group **out, const struct watch_group_options 
     g->index = options->netif->index;
     g->change.engine = share_engine(&options->engine, options->shares);
 
-    struct capture_group captures = {0};
-    int error = 0;
-    while (error == 0 && g->count < options->shares)
-        error = open_share(g, options, &captures);
+    struct opening openings[WATCH_SHARES_MAX] = {0};
+    while (g->count < options->shares)
+        share_init(&openings[g->count], g, options);
+    int error = open_shares(openings, g->count);
+    if (error == 0)
+        error = join_shares(g);
     if (error < 0)
         return error;
     log_debug("%s: %u ports (0: all), ring of %u KiB", g->name, options->engine.ports.count,

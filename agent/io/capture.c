@@ -124,7 +124,7 @@ static int filter_load(struct capture *c, const struct netif *netif,
                                        .super_packets = c->raw,
                                        .keeps = options->keeps,
                                        .ignore_outgoing = netif->type == ARPHRD_LOOPBACK,
-                                       .shares = options->group && !options->group->members,
+                                       .shares = options->leads,
                                        .ports = options->ports,
                                        .claimant = c->claims ? c->index : 0,
                                        .claims = c->claims,
@@ -224,16 +224,6 @@ static int group_make(struct capture *c, struct capture_group *group, int type)
     return 0;
 }
 
-/* The program needs to know the link header, or that there is none. */
-static int group_join(struct capture *c, struct capture_group *group)
-{
-    int type = c->raw ? PACKET_FANOUT_EBPF : PACKET_FANOUT_HASH;
-    int r = group->members ? set_int(c, PACKET_FANOUT, group->id | type << 16)
-                           : group_make(c, group, type);
-    group->members += r == 0;
-    return r;
-}
-
 int capture_open(struct capture **out, const struct capture_options *options)
 {
     const struct netif *netif = options->interface;
@@ -261,8 +251,6 @@ int capture_open(struct capture **out, const struct capture_options *options)
         r = bind_to(c, netif);
     if (r == 0)
         r = take_error(c); /* it is bound to an interface that is down, too */
-    if (r == 0 && options->group)
-        r = group_join(c, options->group);
     if (r < 0)
         return r;
     *out = TAKE(c);
@@ -281,6 +269,16 @@ struct capture *capture_close(struct capture *c)
     filter_close(c->filter);
     free(c);
     return NULL;
+}
+
+/* The program needs to know the link header, or that there is none. */
+int capture_join(struct capture *c, struct capture_group *group)
+{
+    int type = c->raw ? PACKET_FANOUT_EBPF : PACKET_FANOUT_HASH;
+    int r = group->members ? set_int(c, PACKET_FANOUT, group->id | type << 16)
+                           : group_make(c, group, type);
+    group->members += r == 0;
+    return r;
 }
 
 int capture_start(struct capture *c)

@@ -5,7 +5,7 @@
  * the ring has no room for is counted all the same, and capture_settle() finds
  * it as the difference to what the ring's reader says that it has seen.
  *
- *     start:  capture_open(), capture_start()
+ *     start:  capture_open(), capture_join() in a group, capture_start()
  *     loop:   capture_read()  whenever capture_fd() is readable
  *             capture_settle()  after it, and before a report
  *     end:    capture_stop(), capture_drain(), capture_settle(), capture_close()
@@ -48,14 +48,15 @@ struct capture_options {
     const struct port_set *ports;  /* copied */
     uint32_t ring_bytes;           /* memory; rounded to blocks, at least 2 MiB */
     bool keeps;                    /* leave in the kernel what need not be delivered */
-    struct capture_group *group;   /* to join; NULL: it gets all packets */
+    bool leads;                    /* it will be the first to join a group */
     const struct claims *claims;   /* so that others don't count it, too; outlives it. NULL: none */
 };
 
 struct capture;
 
 /**
- * Open the interface. That may take long; nothing is captured yet.
+ * Open the interface. That takes long, as the kernel checks the filter, and several
+ * threads may do so at once; nothing is captured yet.
  *
  * Returns -ENODEV when there is no such interface any more, -ENETDOWN when it is
  * not up, -EPERM without the rights (CAP_NET_RAW and those of io/filter.h).
@@ -63,6 +64,9 @@ struct capture;
 int capture_open(struct capture **out, const struct capture_options *options);
 struct capture *capture_close(struct capture *c);
 AUTO_DEFINE(struct capture, capture_close)
+
+/* Join @group, and get a share of the packets; else it gets all. Before it has started. */
+int capture_join(struct capture *c, struct capture_group *group);
 
 /* Begin to capture, at once. Members of a group do so when all have joined. */
 int capture_start(struct capture *c);

@@ -319,12 +319,14 @@ static struct capture *open_capture(const struct share *s, const char *interface
         .interface = &netif,
         .ports = &s->ports,
         .ring_bytes = RING_BYTES,
-        .group = group,
+        .leads = group && !group->members,
     };
     int r = capture_open(&c, &options);
     if (r == -EPERM)
         test_skip("capturing needs CAP_NET_RAW and CAP_BPF");
     assert_int_equal(r, 0);
+    if (group)
+        assert_int_equal(capture_join(c, group), 0);
     return c;
 }
 
