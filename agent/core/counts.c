@@ -1,18 +1,20 @@
 #include "core/counts.h"
 
+/* For the lists of counts.h. */
+#define ADD_MEMBER(name, ...)      into->name += from->name;
+#define SUBTRACT_MEMBER(name, ...) d.name -= b->name;
+
 static void direction_counts_add(struct direction_counts *into, const struct direction_counts *from)
 {
-#define ADD_MEMBER(name, unit) into->name += from->name;
     DIRECTION_COUNTS(ADD_MEMBER)
-#undef ADD_MEMBER
 }
 
-static void direction_counts_subtract(struct direction_counts *from,
-                                      const struct direction_counts *what)
+static struct direction_counts direction_counts_difference(const struct direction_counts *a,
+                                                           const struct direction_counts *b)
 {
-#define SUBTRACT_MEMBER(name, unit) from->name -= what->name;
+    struct direction_counts d = *a;
     DIRECTION_COUNTS(SUBTRACT_MEMBER)
-#undef SUBTRACT_MEMBER
+    return d;
 }
 
 void service_counts_add(struct service_counts *into, const struct service_counts *from)
@@ -29,8 +31,10 @@ struct service_counts service_counts_difference(const struct service_counts *a,
                                                 const struct service_counts *b)
 {
     struct service_counts d = *a;
-    direction_counts_subtract(&d.direction[DIRECTION_IN], &b->direction[DIRECTION_IN]);
-    direction_counts_subtract(&d.direction[DIRECTION_OUT], &b->direction[DIRECTION_OUT]);
+    d.direction[DIRECTION_IN] =
+        direction_counts_difference(&a->direction[DIRECTION_IN], &b->direction[DIRECTION_IN]);
+    d.direction[DIRECTION_OUT] =
+        direction_counts_difference(&a->direction[DIRECTION_OUT], &b->direction[DIRECTION_OUT]);
     d.requests -= b->requests;
     for (unsigned i = 0; i < STATUS_CLASSES; i++)
         d.replies[i] -= b->replies[i];
@@ -40,37 +44,29 @@ struct service_counts service_counts_difference(const struct service_counts *a,
 
 void interface_counts_add(struct interface_counts *into, const struct interface_counts *from)
 {
-#define ADD_MEMBER(name) into->name += from->name;
     BALANCE_COUNTS(ADD_MEMBER)
     ENGINE_COUNTS(ADD_MEMBER)
-#undef ADD_MEMBER
 }
 
 struct interface_counts interface_counts_difference(const struct interface_counts *a,
                                                     const struct interface_counts *b)
 {
     struct interface_counts d = *a;
-#define SUBTRACT_MEMBER(name) d.name -= b->name;
     BALANCE_COUNTS(SUBTRACT_MEMBER)
     ENGINE_COUNTS(SUBTRACT_MEMBER)
-#undef SUBTRACT_MEMBER
     return d;
 }
 
 void interface_gauges_add(struct interface_gauges *into, const struct interface_gauges *from)
 {
-#define ADD_MEMBER(name) into->name += from->name;
     INTERFACE_GAUGES(ADD_MEMBER)
-#undef ADD_MEMBER
 }
 
 struct interface_gauges interface_gauges_difference(const struct interface_gauges *a,
                                                     const struct interface_gauges *b)
 {
     struct interface_gauges d = *a;
-#define SUBTRACT_MEMBER(name) d.name -= b->name;
     INTERFACE_GAUGES(SUBTRACT_MEMBER)
-#undef SUBTRACT_MEMBER
     return d;
 }
 
