@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "app/interfaces.h"
+#include "support/shell.h"
 #include "support/skip.h"
 
 enum { PATIENCE_MS = 60000, PAUSE_MS = 20, MANY = 9, ROUNDS_MAX = 60 };
@@ -58,12 +59,6 @@ static void on_lines(void *context, const struct text *lines)
 {
     (void)context;
     (void)lines;
-}
-
-static void shell(const char *command)
-{
-    if (system(command) != 0)
-        fail_msg("failed: %s", command);
 }
 
 static struct interfaces_wish wish_for(const char *name, unsigned workers)

@@ -12,9 +12,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <linux/if_ether.h>
-#include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -37,6 +35,8 @@
 #include "core/seen.h"
 #include "io/capture.h"
 #include "support/frames.h"
+#include "support/interface_bytes.h"
+#include "support/shell.h"
 #include "support/skip.h"
 
 enum { PORT = 8080, HTTP_PORT = 8090, LIMIT_S = 20, CHUNK = 64 << 10, NOBODY = 65534 };
@@ -67,18 +67,6 @@ struct watch {
     unsigned frames;
     unsigned other_vlans;
 };
-
-static void shell(const char *format, ...) PRINTF_LIKE(1, 2);
-static void shell(const char *format, ...)
-{
-    char command[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(command, sizeof(command), format, arguments);
-    va_end(arguments);
-    if (system(command) != 0)
-        fail_msg("failed: %s", command);
-}
 
 /* --- a server, and a client ------------------------------------------------ */
 
@@ -212,24 +200,6 @@ static pid_t client_start(const char *address, uint16_t port, size_t size)
 }
 
 /* --- interfaces ------------------------------------------------------------ */
-
-/* What the interface @name counted, link headers of @link_bytes taken off. */
-static uint64_t interface_ip_bytes(const char *name, unsigned link_bytes, bool both_ways)
-{
-    struct ifaddrs *all;
-    uint64_t bytes = 0;
-    assert_int_equal(getifaddrs(&all), 0);
-    for (const struct ifaddrs *a = all; a; a = a->ifa_next) {
-        if (!a->ifa_addr || a->ifa_addr->sa_family != AF_PACKET || strcmp(a->ifa_name, name) != 0)
-            continue;
-        const struct rtnl_link_stats *s = a->ifa_data;
-        bytes = s->rx_bytes - (uint64_t)link_bytes * s->rx_packets;
-        if (both_ways)
-            bytes += s->tx_bytes - (uint64_t)link_bytes * s->tx_packets;
-    }
-    freeifaddrs(all);
-    return bytes;
-}
 
 /* Run a command in the namespace of the peer. */
 #define PEER_SHELL(format, ...) shell("nsenter -t %d -n " format, peer, __VA_ARGS__)
@@ -469,10 +439,10 @@ static void loopback_counts_each_packet_once(void **state)
     (void)state;
     struct watch w = {0};
     watch_open(&w, "lo");
-    uint64_t before = interface_ip_bytes("lo", 0, false);
+    uint64_t before = interface_bytes("lo", 0, false);
     exchange(&w, "127.0.0.1", 3000000);
     exchange(&w, "::1", 3000000);
-    uint64_t counted = interface_ip_bytes("lo", 0, false) - before;
+    uint64_t counted = interface_bytes("lo", 0, false) - before;
     watch_until(&w, counted);
     watch_end(&w);
     assert_nothing_lost(&w);
@@ -488,11 +458,11 @@ static void both_ways_of_an_interface_are_seen(void **state)
     veth_offloads("tso off gso off gro off");
     watch_open(&w, "va");
     exchange(&w, "10.9.0.2", 3000000);
-    watch_until(&w, interface_ip_bytes("va", ETH_HLEN, true));
+    watch_until(&w, interface_bytes("va", ETH_HLEN, true));
     watch_end(&w);
     assert_nothing_lost(&w);
     assert_int_equal(w.super_packets, 0);
-    assert_int_equal(seen_bytes(&w), interface_ip_bytes("va", ETH_HLEN, true));
+    assert_int_equal(seen_bytes(&w), interface_bytes("va", ETH_HLEN, true));
 }
 
 /* A bridge is sent super-packets that its port has to cut, and counts. */
@@ -508,13 +478,13 @@ static void super_packets_count_as_the_segments_on_the_wire(void **state)
     shell("ethtool -K br0 tso on gso on");
     veth_offloads("tso off gso off gro off");
     watch_open(&w, "br0");
-    uint64_t before = interface_ip_bytes("va", ETH_HLEN, true);
+    uint64_t before = interface_bytes("va", ETH_HLEN, true);
     exchange(&w, "10.9.0.2", 10000000);
-    watch_until(&w, interface_ip_bytes("va", ETH_HLEN, true) - before);
+    watch_until(&w, interface_bytes("va", ETH_HLEN, true) - before);
     watch_end(&w);
     assert_nothing_lost(&w);
     assert_true(w.super_packets > 0);
-    assert_int_equal(seen_bytes(&w), interface_ip_bytes("va", ETH_HLEN, true) - before);
+    assert_int_equal(seen_bytes(&w), interface_bytes("va", ETH_HLEN, true) - before);
 }
 
 static struct frame_spec spec_of(const char *source, const char *destination)
@@ -675,7 +645,7 @@ static void what_the_ring_lost_is_found(void **state)
     (void)state;
     struct watch w = {0};
     watch_open(&w, "lo");
-    uint64_t before = interface_ip_bytes("lo", 0, false);
+    uint64_t before = interface_bytes("lo", 0, false);
     /* Nobody reads: more than the ring has room for. Then it is read again. */
     pid_t client = client_start("127.0.0.1", PORT, 2 * CAPTURE_RING_BYTES);
     int status;
@@ -685,7 +655,7 @@ static void what_the_ring_lost_is_found(void **state)
     watch_end(&w);
     assert_true(w.lost.ring_drops > 0);
     assert_true(lost_bytes(&w) > 0);
-    assert_int_equal(seen_bytes(&w) + lost_bytes(&w), interface_ip_bytes("lo", 0, false) - before);
+    assert_int_equal(seen_bytes(&w) + lost_bytes(&w), interface_bytes("lo", 0, false) - before);
 }
 
 /* Also while more comes, of which the capture can't know yet whether it was lost. */
@@ -694,7 +664,7 @@ static void losses_show_up_once_while_it_runs(void **state)
     (void)state;
     struct watch w = {0};
     watch_open(&w, "lo");
-    uint64_t before = interface_ip_bytes("lo", 0, false);
+    uint64_t before = interface_bytes("lo", 0, false);
     int status;
     pid_t client = client_start("127.0.0.1", PORT, 2 * CAPTURE_RING_BYTES);
     assert_int_equal(waitpid(client, &status, 0), client);
@@ -704,7 +674,7 @@ static void losses_show_up_once_while_it_runs(void **state)
     for (int i = 0; i < 30; i++)
         exchange(&w, "127.0.0.1", 1000000);
     watch_end(&w);
-    assert_int_equal(seen_bytes(&w) + lost_bytes(&w), interface_ip_bytes("lo", 0, false) - before);
+    assert_int_equal(seen_bytes(&w) + lost_bytes(&w), interface_bytes("lo", 0, false) - before);
 }
 
 static void last_packets_before_stop_are_drained(void **state)
@@ -863,10 +833,10 @@ static void bodies_are_kept_and_counted(void **state)
         watch_read(&w);
         close(fd);
     }
-    watch_until(&w, interface_ip_bytes("va", ETH_HLEN, true));
+    watch_until(&w, interface_bytes("va", ETH_HLEN, true));
     watch_end(&w);
     assert_nothing_lost(&w);
-    assert_int_equal(seen_bytes(&w), interface_ip_bytes("va", ETH_HLEN, true));
+    assert_int_equal(seen_bytes(&w), interface_bytes("va", ETH_HLEN, true));
     assert_true(w.payload_bytes[FILTER_IN] >= REQUESTS * REQUEST_BYTES);
     assert_true(w.payload_bytes[FILTER_OUT] >= REQUESTS * REPLY_BYTES);
     assert_true(w.kept_payload > REQUESTS * REPLY_BYTES / 2);
@@ -878,13 +848,13 @@ static void nothing_that_was_kept_is_lost_at_the_end(void **state)
     (void)state;
     struct watch w = {.keeps = true};
     watch_open(&w, "lo");
-    uint64_t before = interface_ip_bytes("lo", 0, false);
+    uint64_t before = interface_bytes("lo", 0, false);
     int fd = http_connect("127.0.0.1");
     http_request(fd);
     http_receive(fd, REPLY_BYTES);
     watch_drain(&w);
     assert_nothing_lost(&w);
-    assert_int_equal(seen_bytes(&w), interface_ip_bytes("lo", 0, false) - before);
+    assert_int_equal(seen_bytes(&w), interface_bytes("lo", 0, false) - before);
     assert_true(w.kept_payload > 0);
     close(fd);
     watch_end(&w);
@@ -916,7 +886,7 @@ static void what_was_kept_and_what_the_ring_lost_are_told_apart(void **state)
     (void)state;
     struct watch w = {.keeps = true};
     watch_open(&w, "lo");
-    uint64_t before = interface_ip_bytes("lo", 0, false);
+    uint64_t before = interface_bytes("lo", 0, false);
     int status, fd = http_connect("127.0.0.1");
     pid_t client = client_start("127.0.0.1", PORT, 2 * CAPTURE_RING_BYTES);
     http_request(fd);
@@ -929,7 +899,7 @@ static void what_was_kept_and_what_the_ring_lost_are_told_apart(void **state)
     assert_true(w.lost.ring_drops > 0);
     assert_true(lost_bytes(&w) > 0);
     assert_true(w.kept_payload > 0);
-    assert_int_equal(seen_bytes(&w) + lost_bytes(&w), interface_ip_bytes("lo", 0, false) - before);
+    assert_int_equal(seen_bytes(&w) + lost_bytes(&w), interface_bytes("lo", 0, false) - before);
 }
 
 enum { PIECE = 1000 };

@@ -11,10 +11,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <limits.h>
 #include <linux/if_ether.h>
-#include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -29,6 +27,8 @@
 #include "core/seen.h"
 #include "io/capture.h"
 #include "support/frames.h"
+#include "support/interface_bytes.h"
+#include "support/shell.h"
 #include "support/skip.h"
 
 enum { PORT = 8080, MEMBERS = 3, CONNECTIONS = 60, FLOWS_MAX = 2 * CONNECTIONS };
@@ -60,18 +60,6 @@ struct share {
     unsigned super_packets;
     struct share *beside; /* is read with it */
 };
-
-static void shell(const char *format, ...) PRINTF_LIKE(1, 2);
-static void shell(const char *format, ...)
-{
-    char command[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(command, sizeof(command), format, arguments);
-    va_end(arguments);
-    if (system(command) != 0)
-        fail_msg("failed: %s", command);
-}
 
 static void enter(int namespace)
 {
@@ -203,24 +191,6 @@ static void send_fragments(unsigned id)
 }
 
 /* --- interfaces -------------------------------------------------------------- */
-
-/* IP bytes that the interface counted, link headers of @link_bytes taken off. */
-static uint64_t interface_bytes(const char *name, unsigned link_bytes, bool both_ways)
-{
-    struct ifaddrs *all;
-    uint64_t bytes = 0;
-    assert_int_equal(getifaddrs(&all), 0);
-    for (const struct ifaddrs *a = all; a; a = a->ifa_next) {
-        if (!a->ifa_addr || a->ifa_addr->sa_family != AF_PACKET || strcmp(a->ifa_name, name) != 0)
-            continue;
-        const struct rtnl_link_stats *s = a->ifa_data;
-        bytes = s->rx_bytes - (uint64_t)link_bytes * s->rx_packets;
-        if (both_ways)
-            bytes += s->tx_bytes - (uint64_t)link_bytes * s->tx_packets;
-    }
-    freeifaddrs(all);
-    return bytes;
-}
 
 /* Without ARP, which would be counted. */
 static void address_add(const char *name, unsigned number)

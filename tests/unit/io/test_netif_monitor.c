@@ -11,6 +11,7 @@
 
 #include "io/netif.h"
 #include "io/netif_monitor.h"
+#include "support/shell.h"
 #include "support/skip.h"
 
 enum { PATIENCE_MS = 60000, LINKS = 400 };
@@ -63,12 +64,6 @@ static void fixture_deinit(struct fixture *f)
     uv_close((uv_handle_t *)&f->patience, NULL);
     uv_run(&f->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&f->loop), 0);
-}
-
-static void shell(const char *command)
-{
-    if (system(command) != 0)
-        fail_msg("failed: %s", command);
 }
 
 /* Until news came after which @name is there, or is not. */
@@ -130,11 +125,8 @@ static void messages_that_were_lost_are_news(void **state)
     (void)state;
     struct fixture f;
     fixture_init(&f);
-    char command[200];
-    snprintf(command, sizeof(command),
-             "for i in $(seq %d); do echo link add l$i type veth peer name m$i; done | ip -batch -",
-             LINKS);
-    shell(command);
+    shell("for i in $(seq %d); do echo link add l$i type veth peer name m$i; done | ip -batch -",
+          LINKS);
     await(&f, "l400", true);
     shell("ip link add late0 type veth peer name late1"); /* it is heard on */
     await(&f, "late1", true);
