@@ -104,6 +104,23 @@ class Nginx:
                 for name, service in totals.services.items()}
         test.assertEqual(seen, dict(logged))
 
+    def check_requests(self, test, totals):
+        """Each service had those that the log has."""
+        test.assertEqual({name: service["requests"] for name, service in totals.services.items()},
+                         dict(self.requests()))
+
+    def check_replies(self, test, totals):
+        """Status classes and payload, by service: what nginx sent and got, to the byte."""
+        expected = collections.defaultdict(collections.Counter)
+        for line in self.lines():
+            expected[line.service].update({
+                "in": line.request_bytes, "out": line.reply_bytes, f"{line.status // 100}xx": 1})
+        for name, service in totals.services.items():
+            seen = collections.Counter(service["replies"])
+            seen.update({"in": service["in"]["payload"], "out": service["out"]["payload"]})
+            test.assertEqual(+seen, +expected[name], name)
+            test.assertEqual(service["unanswered"], 0, name)
+
     def wait_for_requests(self, count):
         """nginx writes its line after the reply has gone."""
         wait_for(lambda: len(self.lines()) >= count, f"{count} lines in the access log")

@@ -68,21 +68,7 @@ class FanoutTest(LabTest):
 
     def check_requests(self):
         self.assertEqual(self.totals.interface("ring_drops"), 0)
-        self.assertEqual({name: service["requests"]
-                          for name, service in self.totals.services.items()},
-                         dict(self.nginx.requests()))
-
-    def check_replies(self):
-        """What nginx sent and got, to the byte."""
-        expected = collections.defaultdict(collections.Counter)
-        for line in self.nginx.lines():
-            expected[line.service].update({
-                "in": line.request_bytes, "out": line.reply_bytes, f"{line.status // 100}xx": 1})
-        for name, service in self.totals.services.items():
-            seen = collections.Counter(service["replies"])
-            seen.update({"in": service["in"]["payload"], "out": service["out"]["payload"]})
-            self.assertEqual(+seen, +expected[name], name)
-            self.assertEqual(service["unanswered"], 0, name)
+        self.nginx.check_requests(self, self.totals)
 
     def check_busy(self, offload):
         self.configure(offload=offload)
@@ -115,7 +101,7 @@ class FanoutTest(LabTest):
         self.finish()
         self.check_books()
         self.check_requests()
-        self.check_replies()
+        self.nginx.check_replies(self, self.totals)
 
     def test_intervals_add_up(self):
         """Gauges of both workers are in the balance of each interval."""
