@@ -118,18 +118,29 @@ static void edges_of_utf8_in_every_order_are_valid_json(void **state)
     }
 }
 
-static void random_bytes_are_valid_json(void **state)
+static void random_begin(void)
 {
-    (void)state;
     unsigned seed = (unsigned)time(NULL);
     print_message("seed %u\n", seed);
     srand(seed);
+}
+
+/* Half of them from the edges. */
+static void random_fill(uint8_t *b, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        b[i] = rand() % 2 ? edges[(size_t)rand() % sizeof(edges)] : (uint8_t)rand();
+}
+
+static void random_bytes_are_valid_json(void **state)
+{
+    (void)state;
+    random_begin();
     AUTO(text_deinit) struct text t = {0};
     for (unsigned round = 0; round < 20000; round++) {
         uint8_t b[64];
         size_t size = (size_t)rand() % sizeof(b);
-        for (size_t i = 0; i < size; i++)
-            b[i] = rand() % 2 ? edges[(size_t)rand() % sizeof(edges)] : (uint8_t)rand();
+        random_fill(b, size);
         check_json(&t, bytes_make(b, size));
     }
 }
@@ -147,13 +158,25 @@ static void character_cut_short_is_not_read_past_its_end(void **state)
         }
 }
 
+struct known {
+    struct bytes in;
+    const char *out;
+};
+
+static void assert_known(void (*add)(struct text *t, struct bytes b), const struct known *cases,
+                         size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        AUTO(text_deinit) struct text t = {0};
+        add(&t, cases[i].in);
+        assert_string_equal(t.data, cases[i].out);
+    }
+}
+
 static void json_of_known_strings(void **state)
 {
     (void)state;
-    static const struct {
-        struct bytes in;
-        const char *out;
-    } cases[] = {
+    static const struct known cases[] = {
         {BYTES(""), "\"\""},
         {BYTES("GET /x?s=yo"), "\"GET /x?s=yo\""},
         {BYTES("\"\\/"), "\"\\\"\\\\/\""},
@@ -168,11 +191,7 @@ static void json_of_known_strings(void **state)
         {BYTES("\xf4\x90\x80\x80"), "\"\\u00f4\\u0090\\u0080\\u0080\""},
         {BYTES("\xe2\x82"), "\"\\u00e2\\u0082\""}, /* cut */
     };
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        AUTO(text_deinit) struct text t = {0};
-        text_add_json(&t, cases[i].in);
-        assert_string_equal(t.data, cases[i].out);
-    }
+    assert_known(text_add_json, cases, ARRAY_SIZE(cases));
 }
 
 static void printable_is_plain_ascii_and_can_be_undone(void **state)
@@ -203,34 +222,24 @@ static void printable_is_plain_ascii_and_can_be_undone(void **state)
 static void utf8_is_kept_and_what_is_not_is_told(void **state)
 {
     (void)state;
-    static const struct {
-        struct bytes in;
-        const char *out;
-    } cases[] = {
+    static const struct known cases[] = {
         {BYTES("eth0: caf\xc3\xa9 \\ \xf0\x9f\x98\x80"), "eth0: caf\xc3\xa9 \\ \xf0\x9f\x98\x80"},
         {BYTES("a\nb\0c\x7f\x1b[2J"), "a\\x0ab\\x00c\\x7f\\x1b[2J"},
         {BYTES("\xc2\x9b\xc2\xa0"), "\\xc2\\x9b\xc2\xa0"}, /* CSI, one character */
         {BYTES("\xff\xc3"), "\\xff\\xc3"},
         {BYTES("\xed\xa0\x80"), "\\xed\\xa0\\x80"},
     };
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        AUTO(text_deinit) struct text t = {0};
-        text_add_utf8(&t, cases[i].in);
-        assert_string_equal(t.data, cases[i].out);
-    }
+    assert_known(text_add_utf8, cases, ARRAY_SIZE(cases));
 }
 
 static void random_bytes_become_utf8_without_control_characters(void **state)
 {
     (void)state;
-    unsigned seed = (unsigned)time(NULL);
-    print_message("seed %u\n", seed);
-    srand(seed);
+    random_begin();
     AUTO(text_deinit) struct text t = {0};
     for (unsigned round = 0; round < 20000; round++) {
         uint8_t b[64];
-        for (size_t i = 0; i < sizeof(b); i++)
-            b[i] = rand() % 2 ? edges[(size_t)rand() % sizeof(edges)] : (uint8_t)rand();
+        random_fill(b, sizeof(b));
         text_clear(&t);
         text_add_utf8(&t, bytes_make(b, sizeof(b)));
         struct bytes left = bytes_make(t.data, t.size);

@@ -18,15 +18,28 @@ AUTO_DEFINE(struct port_set, free)
 #define REQUEST "GET /tenants/acme/?s=yo HTTP/1.1\r\nHost: h\r\n\r\n"
 #define REPLY   "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-static void begin(struct trial *t)
+static struct trial t;
+static struct conversation c;
+
+static int begin(void **state)
 {
-    trial_init(t, &(struct trial_options){.port = 0});
+    (void)state;
+    trial_init(&t, &(struct trial_options){0});
+    conversation_init(&c, &t.sink, 40000, 1000);
+    return 0;
 }
 
-static struct engine_options limits(const struct trial *t)
+static int end(void **state)
+{
+    (void)state;
+    trial_deinit(&t);
+    return 0;
+}
+
+static struct engine_options limits(void)
 {
     return (struct engine_options){
-        .rules = t->rules,
+        .rules = t.rules,
         .session_timeout_ns = 121 * SECOND_NS,
         .sessions_max = 1000,
         .services_max = 1000,
@@ -34,50 +47,49 @@ static struct engine_options limits(const struct trial *t)
 }
 
 /* From now on by the segment of the path. The former rules are gone. */
-static void change_rules(struct trial *t)
+static void change_rules(void)
 {
     static const struct rule_options rule = {.path = "/tenants/{service}"};
     struct rule_error error;
     struct rule_set *rules;
     assert_int_equal(rule_set_new(&rules, &rule, 1, &error), 0);
-    struct engine_options changed = limits(t);
+    struct engine_options changed = limits();
     changed.rules = rules;
-    engine_change(t->engine, &changed);
-    rule_set_free(t->rules);
-    t->rules = rules;
+    engine_change(t.engine, &changed);
+    rule_set_free(t.rules);
+    t.rules = rules;
 }
 
-static void open_connection(struct trial *t, struct conversation *c, uint16_t number)
+static void ask(const char *request)
 {
-    conversation_init(c, &t->sink, number, 1000);
-    conversation_open(c);
+    conversation_send_text(&c, DIRECTION_IN, request);
+    conversation_send_text(&c, DIRECTION_OUT, REPLY);
 }
 
-static void ask(struct conversation *c)
+/* On a connection of its own. */
+static void ask_as(uint16_t number, const char *request)
 {
-    conversation_send_text(c, DIRECTION_IN, REQUEST);
-    conversation_send_text(c, DIRECTION_OUT, REPLY);
+    conversation_init(&c, &t.sink, number, 1000);
+    conversation_open(&c);
+    ask(request);
 }
 
-static void wait(struct trial *t, uint64_t ns)
+static void wait(uint64_t ns)
 {
-    t->sink.now_ns += ns;
-    engine_expire(t->engine, t->sink.now_ns);
-    trial_report(t);
+    t.sink.now_ns += ns;
+    engine_expire(t.engine, t.sink.now_ns);
+    trial_report(&t);
 }
 
 static void next_request_takes_the_new_rules(void **state)
 {
     (void)state;
-    AUTO(trial_deinit) struct trial t;
-    begin(&t);
-    struct conversation c;
-    open_connection(&t, &c, 1);
-    ask(&c);
-    ask(&c); /* the same head, which is remembered with its service */
-    change_rules(&t);
-    ask(&c);
-    ask(&c);
+    conversation_open(&c);
+    ask(REQUEST);
+    ask(REQUEST); /* the same head, which is remembered with its service */
+    change_rules();
+    ask(REQUEST);
+    ask(REQUEST);
     trial_finish(&t);
     assert_int_equal(trial_service(&t, "yo")->requests, 2);
     assert_int_equal(trial_service(&t, "acme")->requests, 2);
@@ -86,13 +98,10 @@ static void next_request_takes_the_new_rules(void **state)
 static void exchange_under_way_keeps_its_service(void **state)
 {
     (void)state;
-    AUTO(trial_deinit) struct trial t;
-    begin(&t);
-    struct conversation c;
-    open_connection(&t, &c, 1);
+    conversation_open(&c);
     conversation_send_text(&c, DIRECTION_IN, REQUEST);
     conversation_send_text(&c, DIRECTION_OUT, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhe");
-    change_rules(&t);
+    change_rules();
     conversation_send_text(&c, DIRECTION_OUT, "re");
     trial_finish(&t);
     assert_string_equal(trial_transactions(&t), "GET /tenants/acme/?s=yo 200 yo 45/42\n");
@@ -102,12 +111,9 @@ static void exchange_under_way_keeps_its_service(void **state)
 static void head_cut_by_the_change_takes_the_new_rules(void **state)
 {
     (void)state;
-    AUTO(trial_deinit) struct trial t;
-    begin(&t);
-    struct conversation c;
-    open_connection(&t, &c, 1);
+    conversation_open(&c);
     conversation_send_text(&c, DIRECTION_IN, "GET /tenants/acme/?s=");
-    change_rules(&t);
+    change_rules();
     conversation_send_text(&c, DIRECTION_IN, "yo HTTP/1.1\r\n\r\n");
     trial_finish(&t);
     assert_int_equal(trial_service(&t, "acme")->requests, 1);
@@ -116,14 +122,9 @@ static void head_cut_by_the_change_takes_the_new_rules(void **state)
 static void fewer_sessions_end_the_oldest_at_once(void **state)
 {
     (void)state;
-    AUTO(trial_deinit) struct trial t;
-    begin(&t);
-    struct conversation c[5];
-    for (uint16_t i = 0; i < ARRAY_SIZE(c); i++) {
-        open_connection(&t, &c[i], (uint16_t)(i + 1));
-        ask(&c[i]);
-    }
-    struct engine_options changed = limits(&t);
+    for (uint16_t number = 1; number <= 5; number++)
+        ask_as(number, REQUEST);
+    struct engine_options changed = limits();
     changed.sessions_max = 2;
     engine_change(t.engine, &changed);
     trial_report(&t);
@@ -135,71 +136,55 @@ static void fewer_sessions_end_the_oldest_at_once(void **state)
 static void shorter_timeout_holds_for_sessions_that_are_there(void **state)
 {
     (void)state;
-    AUTO(trial_deinit) struct trial t;
-    begin(&t);
-    struct conversation c;
-    open_connection(&t, &c, 1);
-    ask(&c);
-    wait(&t, 100 * SECOND_NS);
+    conversation_open(&c);
+    ask(REQUEST);
+    wait(100 * SECOND_NS);
     assert_int_equal(ledger_interface(t.ledger, 0)->gauges.sessions, 1);
-    struct engine_options changed = limits(&t);
+    struct engine_options changed = limits();
     changed.session_timeout_ns = 10 * SECOND_NS;
     engine_change(t.engine, &changed);
-    wait(&t, 0);
+    wait(0);
     assert_int_equal(ledger_interface(t.ledger, 0)->gauges.sessions, 0);
     trial_finish(&t);
-}
-
-static void ask_for(struct trial *t, uint16_t number, const char *request)
-{
-    struct conversation c;
-    open_connection(t, &c, number);
-    conversation_send_text(&c, DIRECTION_IN, request);
-    conversation_send_text(&c, DIRECTION_OUT, REPLY);
 }
 
 static void fewer_services_keep_those_that_are_there(void **state)
 {
     (void)state;
-    AUTO(trial_deinit) struct trial t;
-    begin(&t);
-    ask_for(&t, 1, "GET /?s=a HTTP/1.1\r\n\r\n");
-    ask_for(&t, 2, "GET /?s=b HTTP/1.1\r\n\r\n");
-    struct engine_options changed = limits(&t);
+    ask_as(1, "GET /?s=a HTTP/1.1\r\n\r\n");
+    ask_as(2, "GET /?s=b HTTP/1.1\r\n\r\n");
+    struct engine_options changed = limits();
     changed.services_max = 1;
     engine_change(t.engine, &changed);
-    ask_for(&t, 3, "GET /?s=b HTTP/1.1\r\n\r\n");
-    ask_for(&t, 4, "GET /?s=c HTTP/1.1\r\n\r\n");
+    ask_as(3, "GET /?s=b HTTP/1.1\r\n\r\n");
+    ask_as(4, "GET /?s=c HTTP/1.1\r\n\r\n");
     trial_finish(&t);
     assert_int_equal(trial_service(&t, "b")->requests, 2);
     assert_int_equal(trial_service(&t, "c")->requests, 0);
     assert_int_equal(trial_service(&t, SERVICE_OTHER)->requests, 1);
 }
 
-static void set_port(struct trial *t, uint16_t port)
+static void set_port(uint16_t port)
 {
     AUTO(free) struct port_set *ports = calloc(1, sizeof(*ports));
     assert_non_null(ports);
     port_set_add(ports, port);
-    assert_int_equal(engine_set_ports(t->engine, ports, t->sink.now_ns), 0);
+    assert_int_equal(engine_set_ports(t.engine, ports, t.sink.now_ns), 0);
 }
 
 static void connection_stays_when_a_port_is_added_and_ends_when_it_is_left_out(void **state)
 {
     (void)state;
-    AUTO(trial_deinit) struct trial t;
-    begin(&t);
-    struct conversation c;
-    open_connection(&t, &c, 1);
-    ask(&c);
-    set_port(&t, 80);
-    wait(&t, 10 * SECOND_NS);
-    ask(&c);
+    conversation_open(&c);
+    ask(REQUEST);
+    set_port(80);
+    wait(10 * SECOND_NS);
+    ask(REQUEST);
     assert_int_equal(ledger_interface(t.ledger, 0)->gauges.sessions, 1);
-    set_port(&t, 81);
-    wait(&t, 10 * SECOND_NS);
+    set_port(81);
+    wait(10 * SECOND_NS);
     assert_int_equal(ledger_interface(t.ledger, 0)->gauges.sessions, 0);
-    ask(&c);
+    ask(REQUEST);
     trial_finish(&t);
     assert_int_equal(trial_service(&t, "yo")->requests, 2);
 }
@@ -207,16 +192,13 @@ static void connection_stays_when_a_port_is_added_and_ends_when_it_is_left_out(v
 static void what_was_on_its_way_counts_as_the_filter_counted_it(void **state)
 {
     (void)state;
-    AUTO(trial_deinit) struct trial t;
-    begin(&t);
-    struct conversation c;
-    open_connection(&t, &c, 40000);
-    ask(&c);
+    conversation_open(&c);
+    ask(REQUEST);
     uint64_t sent_ns = t.sink.now_ns;
     t.sink.now_ns += SECOND_NS / 100;
-    set_port(&t, 81);
+    set_port(81);
     t.sink.now_ns = sent_ns;
-    ask(&c);
+    ask(REQUEST);
     const struct filter_counts *seen = engine_seen(t.engine);
     assert_int_equal(seen->of[FILTER_IN].bytes, c.end[DIRECTION_IN].sent.bytes);
     assert_int_equal(seen->of[FILTER_OUT].bytes, c.end[DIRECTION_OUT].sent.bytes);
@@ -228,10 +210,6 @@ static void what_was_on_its_way_counts_as_the_filter_counted_it(void **state)
 static void direction_is_that_of_the_ports_at_the_time(void **state)
 {
     (void)state;
-    AUTO(trial_deinit) struct trial t;
-    begin(&t);
-    struct conversation c;
-    conversation_init(&c, &t.sink, 1, 1000);
     c.end[DIRECTION_IN].port = 4000;
     c.end[DIRECTION_OUT].port = 8080;
     conversation_open(&c);
@@ -239,7 +217,7 @@ static void direction_is_that_of_the_ports_at_the_time(void **state)
     const struct filter_counts *seen = engine_seen(t.engine);
     uint64_t before = c.end[DIRECTION_IN].sent.bytes;
     assert_int_equal(seen->of[FILTER_OUT].bytes, before);
-    set_port(&t, 8080);
+    set_port(8080);
     conversation_send_text(&c, DIRECTION_IN, REQUEST);
     assert_int_equal(seen->of[FILTER_IN].bytes, c.end[DIRECTION_IN].sent.bytes - before);
     trial_finish(&t);
@@ -248,15 +226,18 @@ static void direction_is_that_of_the_ports_at_the_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(next_request_takes_the_new_rules),
-        cmocka_unit_test(exchange_under_way_keeps_its_service),
-        cmocka_unit_test(head_cut_by_the_change_takes_the_new_rules),
-        cmocka_unit_test(fewer_sessions_end_the_oldest_at_once),
-        cmocka_unit_test(shorter_timeout_holds_for_sessions_that_are_there),
-        cmocka_unit_test(fewer_services_keep_those_that_are_there),
-        cmocka_unit_test(connection_stays_when_a_port_is_added_and_ends_when_it_is_left_out),
-        cmocka_unit_test(what_was_on_its_way_counts_as_the_filter_counted_it),
-        cmocka_unit_test(direction_is_that_of_the_ports_at_the_time),
+        cmocka_unit_test_setup_teardown(next_request_takes_the_new_rules, begin, end),
+        cmocka_unit_test_setup_teardown(exchange_under_way_keeps_its_service, begin, end),
+        cmocka_unit_test_setup_teardown(head_cut_by_the_change_takes_the_new_rules, begin, end),
+        cmocka_unit_test_setup_teardown(fewer_sessions_end_the_oldest_at_once, begin, end),
+        cmocka_unit_test_setup_teardown(shorter_timeout_holds_for_sessions_that_are_there, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(fewer_services_keep_those_that_are_there, begin, end),
+        cmocka_unit_test_setup_teardown(
+            connection_stays_when_a_port_is_added_and_ends_when_it_is_left_out, begin, end),
+        cmocka_unit_test_setup_teardown(what_was_on_its_way_counts_as_the_filter_counted_it, begin,
+                                        end),
+        cmocka_unit_test_setup_teardown(direction_is_that_of_the_ports_at_the_time, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
