@@ -8,33 +8,11 @@
 
 #include <cmocka.h>
 
-#include "support/conversation.h"
-#include "support/trial.h"
+#include "support/dialogue.h"
 
 AUTO_DEFINE(struct port_set, free)
 
-#define SECOND_NS 1000000000ull
-
-#define REQUEST "GET /tenants/acme/?s=yo HTTP/1.1\r\nHost: h\r\n\r\n"
-#define REPLY   "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-static struct trial t;
-static struct conversation c;
-
-static int begin(void **state)
-{
-    (void)state;
-    trial_init(&t, &(struct trial_options){0});
-    conversation_init(&c, &t.sink, 40000, 1000);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    trial_deinit(&t);
-    return 0;
-}
+#define TO_ACME_OR_YO "GET /tenants/acme/?s=yo HTTP/1.1\r\nHost: h\r\n\r\n"
 
 static struct engine_options limits(void)
 {
@@ -60,18 +38,18 @@ static void change_rules(void)
     t.rules = rules;
 }
 
-static void ask(const char *request)
+static void ask(const char *text)
 {
-    conversation_send_text(&c, DIRECTION_IN, request);
-    conversation_send_text(&c, DIRECTION_OUT, REPLY);
+    request(text);
+    reply(REPLY_OK);
 }
 
 /* On a connection of its own. */
-static void ask_as(uint16_t number, const char *request)
+static void ask_as(uint16_t number, const char *text)
 {
     conversation_init(&c, &t.sink, number, 1000);
     conversation_open(&c);
-    ask(request);
+    ask(text);
 }
 
 static void wait(uint64_t ns)
@@ -85,11 +63,11 @@ static void next_request_takes_the_new_rules(void **state)
 {
     (void)state;
     conversation_open(&c);
-    ask(REQUEST);
-    ask(REQUEST); /* the same head, which is remembered with its service */
+    ask(TO_ACME_OR_YO);
+    ask(TO_ACME_OR_YO); /* the same head, which is remembered with its service */
     change_rules();
-    ask(REQUEST);
-    ask(REQUEST);
+    ask(TO_ACME_OR_YO);
+    ask(TO_ACME_OR_YO);
     trial_finish(&t);
     assert_int_equal(trial_service(&t, "yo")->requests, 2);
     assert_int_equal(trial_service(&t, "acme")->requests, 2);
@@ -99,10 +77,10 @@ static void exchange_under_way_keeps_its_service(void **state)
 {
     (void)state;
     conversation_open(&c);
-    conversation_send_text(&c, DIRECTION_IN, REQUEST);
-    conversation_send_text(&c, DIRECTION_OUT, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhe");
+    request(TO_ACME_OR_YO);
+    reply("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhe");
     change_rules();
-    conversation_send_text(&c, DIRECTION_OUT, "re");
+    reply("re");
     trial_finish(&t);
     assert_string_equal(trial_transactions(&t), "GET /tenants/acme/?s=yo 200 yo 45/42\n");
     assert_int_equal(trial_service(&t, "acme")->requests, 0);
@@ -112,9 +90,9 @@ static void head_cut_by_the_change_takes_the_new_rules(void **state)
 {
     (void)state;
     conversation_open(&c);
-    conversation_send_text(&c, DIRECTION_IN, "GET /tenants/acme/?s=");
+    request("GET /tenants/acme/?s=");
     change_rules();
-    conversation_send_text(&c, DIRECTION_IN, "yo HTTP/1.1\r\n\r\n");
+    request("yo HTTP/1.1\r\n\r\n");
     trial_finish(&t);
     assert_int_equal(trial_service(&t, "acme")->requests, 1);
 }
@@ -123,7 +101,7 @@ static void fewer_sessions_end_the_oldest_at_once(void **state)
 {
     (void)state;
     for (uint16_t number = 1; number <= 5; number++)
-        ask_as(number, REQUEST);
+        ask_as(number, TO_ACME_OR_YO);
     struct engine_options changed = limits();
     changed.sessions_max = 2;
     engine_change(t.engine, &changed);
@@ -137,7 +115,7 @@ static void shorter_timeout_holds_for_sessions_that_are_there(void **state)
 {
     (void)state;
     conversation_open(&c);
-    ask(REQUEST);
+    ask(TO_ACME_OR_YO);
     wait(100 * SECOND_NS);
     assert_int_equal(ledger_interface(t.ledger, 0)->gauges.sessions, 1);
     struct engine_options changed = limits();
@@ -176,15 +154,15 @@ static void connection_stays_when_a_port_is_added_and_ends_when_it_is_left_out(v
 {
     (void)state;
     conversation_open(&c);
-    ask(REQUEST);
+    ask(TO_ACME_OR_YO);
     set_port(80);
     wait(10 * SECOND_NS);
-    ask(REQUEST);
+    ask(TO_ACME_OR_YO);
     assert_int_equal(ledger_interface(t.ledger, 0)->gauges.sessions, 1);
     set_port(81);
     wait(10 * SECOND_NS);
     assert_int_equal(ledger_interface(t.ledger, 0)->gauges.sessions, 0);
-    ask(REQUEST);
+    ask(TO_ACME_OR_YO);
     trial_finish(&t);
     assert_int_equal(trial_service(&t, "yo")->requests, 2);
 }
@@ -193,12 +171,12 @@ static void what_was_on_its_way_counts_as_the_filter_counted_it(void **state)
 {
     (void)state;
     conversation_open(&c);
-    ask(REQUEST);
+    ask(TO_ACME_OR_YO);
     uint64_t sent_ns = t.sink.now_ns;
     t.sink.now_ns += SECOND_NS / 100;
     set_port(81);
     t.sink.now_ns = sent_ns;
-    ask(REQUEST);
+    ask(TO_ACME_OR_YO);
     const struct filter_counts *seen = engine_seen(t.engine);
     assert_int_equal(seen->of[FILTER_IN].bytes, c.end[DIRECTION_IN].sent.bytes);
     assert_int_equal(seen->of[FILTER_OUT].bytes, c.end[DIRECTION_OUT].sent.bytes);
@@ -213,12 +191,12 @@ static void direction_is_that_of_the_ports_at_the_time(void **state)
     c.end[DIRECTION_IN].port = 4000;
     c.end[DIRECTION_OUT].port = 8080;
     conversation_open(&c);
-    conversation_send_text(&c, DIRECTION_IN, REQUEST);
+    request(TO_ACME_OR_YO);
     const struct filter_counts *seen = engine_seen(t.engine);
     uint64_t before = c.end[DIRECTION_IN].sent.bytes;
     assert_int_equal(seen->of[FILTER_OUT].bytes, before);
     set_port(8080);
-    conversation_send_text(&c, DIRECTION_IN, REQUEST);
+    request(TO_ACME_OR_YO);
     assert_int_equal(seen->of[FILTER_IN].bytes, c.end[DIRECTION_IN].sent.bytes - before);
     trial_finish(&t);
 }
@@ -226,18 +204,16 @@ static void direction_is_that_of_the_ports_at_the_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(next_request_takes_the_new_rules, begin, end),
-        cmocka_unit_test_setup_teardown(exchange_under_way_keeps_its_service, begin, end),
-        cmocka_unit_test_setup_teardown(head_cut_by_the_change_takes_the_new_rules, begin, end),
-        cmocka_unit_test_setup_teardown(fewer_sessions_end_the_oldest_at_once, begin, end),
-        cmocka_unit_test_setup_teardown(shorter_timeout_holds_for_sessions_that_are_there, begin,
-                                        end),
-        cmocka_unit_test_setup_teardown(fewer_services_keep_those_that_are_there, begin, end),
+        TEST(next_request_takes_the_new_rules),
+        TEST(exchange_under_way_keeps_its_service),
+        TEST(head_cut_by_the_change_takes_the_new_rules),
+        TEST(fewer_sessions_end_the_oldest_at_once),
+        TEST(shorter_timeout_holds_for_sessions_that_are_there),
+        TEST(fewer_services_keep_those_that_are_there),
         cmocka_unit_test_setup_teardown(
             connection_stays_when_a_port_is_added_and_ends_when_it_is_left_out, begin, end),
-        cmocka_unit_test_setup_teardown(what_was_on_its_way_counts_as_the_filter_counted_it, begin,
-                                        end),
-        cmocka_unit_test_setup_teardown(direction_is_that_of_the_ports_at_the_time, begin, end),
+        TEST(what_was_on_its_way_counts_as_the_filter_counted_it),
+        TEST(direction_is_that_of_the_ports_at_the_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

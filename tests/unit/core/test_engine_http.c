@@ -8,53 +8,11 @@
 
 #include <cmocka.h>
 
-#include "support/conversation.h"
-#include "support/trial.h"
-
-/* What a connection adds that carries nothing: SYN, SYN and ACK, ACK; FIN, FIN, ACK. */
-enum { HEADERS = 40, OPEN_IN = 80, OPEN_OUT = 40, CLOSE_IN = 80, CLOSE_OUT = 40 };
-
-#define REQUEST(name) "GET /?s=" name " HTTP/1.1\r\nHost: h\r\n\r\n"
-#define REPLY_OK      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-enum { REQUEST_BYTES = sizeof(REQUEST("yo")) - 1, REPLY_BYTES = sizeof(REPLY_OK) - 1 };
-
-static struct trial t;
-static struct conversation c;
-
-static int begin(void **state)
-{
-    (void)state;
-    trial_init(&t, &(struct trial_options){0});
-    conversation_init(&c, &t.sink, 41000, 1000);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    trial_deinit(&t);
-    return 0;
-}
-
-static void request(const char *text)
-{
-    conversation_send_text(&c, DIRECTION_IN, text);
-}
-
-static void reply(const char *text)
-{
-    conversation_send_text(&c, DIRECTION_OUT, text);
-}
-
-static void assert_told(const char *transactions)
-{
-    assert_string_equal(trial_transactions(&t), transactions);
-}
+#include "support/dialogue.h"
 
 static void assert_counts(const char *service, enum direction d, struct direction_counts expected)
 {
-    const struct direction_counts *got = &trial_service(&t, service)->direction[d];
+    const struct direction_counts *got = counts(service, d);
 #define ASSERT_MEMBER(name, unit) assert_int_equal(got->name, expected.name);
     DIRECTION_COUNTS(ASSERT_MEMBER)
 #undef ASSERT_MEMBER
@@ -695,8 +653,6 @@ static void names_past_the_cap_go_to_other(void **state)
     assert_int_equal(trial_service(&t, "_unspecified")->requests, 1);
     assert_int_equal(trial_interface(&t)->services_folded, 7);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {

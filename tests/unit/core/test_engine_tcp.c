@@ -8,76 +8,7 @@
 
 #include <cmocka.h>
 
-#include "support/conversation.h"
-#include "support/trial.h"
-
-enum { HEADERS = 40, OPEN_IN = 80, OPEN_OUT = 40, CLOSE_IN = 80, CLOSE_OUT = 40 };
-
-#define SECOND 1000000000ull
-
-#define REQUEST(name) "GET /?s=" name " HTTP/1.1\r\nHost: h\r\n\r\n"
-#define REPLY_OK      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-static struct trial t;
-static struct conversation c;
-
-static int begin(void **state)
-{
-    (void)state;
-    trial_init(&t, &(struct trial_options){0});
-    conversation_init(&c, &t.sink, 41000, 1000);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    trial_deinit(&t);
-    return 0;
-}
-
-static void again(const struct trial_options *options)
-{
-    trial_deinit(&t);
-    trial_init(&t, options);
-    conversation_init(&c, &t.sink, 41000, 1000);
-}
-
-static void request(const char *text)
-{
-    conversation_send_text(&c, DIRECTION_IN, text);
-}
-
-static void reply(const char *text)
-{
-    conversation_send_text(&c, DIRECTION_OUT, text);
-}
-
-static void assert_told(const char *transactions)
-{
-    assert_string_equal(trial_transactions(&t), transactions);
-}
-
-static const struct direction_counts *counts(const char *service, enum direction d)
-{
-    return &trial_service(&t, service)->direction[d];
-}
-
-/* All that the client and the server of @c have sent went to @service. */
-static void assert_all_went_to(const char *service)
-{
-    for (enum direction d = DIRECTION_IN; d <= DIRECTION_OUT; d++) {
-        assert_int_equal(counts(service, d)->bytes, c.end[d].sent.bytes);
-        assert_int_equal(counts(service, d)->control, c.end[d].sent.control);
-        assert_int_equal(counts(service, d)->packets, c.end[d].sent.packets);
-    }
-}
-
-static void assert_nothing_was_http(void)
-{
-    assert_told("");
-    assert_int_equal(trial_interface(&t)->not_http_bytes, trial_interface(&t)->tcp_bytes);
-}
+#include "support/dialogue.h"
 
 /* --- order -------------------------------------------------------------------- */
 
@@ -701,7 +632,7 @@ static void late_packets_belong_to_the_connection(void **state)
     conversation_send_at(&c, DIRECTION_OUT, -41, BYTES(REPLY_OK));
     c.end[DIRECTION_OUT].seq--;
     conversation_fin(&c, DIRECTION_OUT);
-    t.sink.now_ns += SECOND;
+    t.sink.now_ns += SECOND_NS;
     engine_expire(t.engine, t.sink.now_ns);
     conversation_ack(&c, DIRECTION_IN);
     trial_finish(&t);
@@ -718,7 +649,7 @@ static void closed_connection_is_forgotten_soon(void **state)
     request(REQUEST("yo"));
     reply(REPLY_OK);
     conversation_close(&c);
-    t.sink.now_ns += 4 * SECOND;
+    t.sink.now_ns += 4 * SECOND_NS;
     engine_expire(t.engine, t.sink.now_ns);
     conversation_ack(&c, DIRECTION_IN);
     trial_finish(&t);
@@ -999,7 +930,7 @@ static void fragments_that_stay_alone_are_untracked(void **state)
     size_t size = frame_build_fragment(&spec, &fragment, BYTES("01234567"), packet, sizeof(packet));
     struct frame f = frame_of(bytes_make(packet, size), t.sink.now_ns);
     engine_frame(t.engine, &f);
-    engine_expire(t.engine, t.sink.now_ns + 31 * SECOND);
+    engine_expire(t.engine, t.sink.now_ns + 31 * SECOND_NS);
     trial_report(&t);
     assert_int_equal(trial_interface(&t)->untracked_bytes, 28);
     trial_finish(&t);
@@ -1071,13 +1002,13 @@ static void idle_connection_is_dropped_after_its_time(void **state)
     (void)state;
     conversation_open(&c);
     request(REQUEST("a"));
-    t.sink.now_ns += 120 * SECOND;
+    t.sink.now_ns += 120 * SECOND_NS;
     engine_expire(t.engine, t.sink.now_ns);
     conversation_ack(&c, DIRECTION_OUT);
-    t.sink.now_ns += 120 * SECOND;
+    t.sink.now_ns += 120 * SECOND_NS;
     engine_expire(t.engine, t.sink.now_ns);
     assert_told("");
-    t.sink.now_ns += 2 * SECOND;
+    t.sink.now_ns += 2 * SECOND_NS;
     engine_expire(t.engine, t.sink.now_ns);
     assert_told("GET /?s=a 0 a 31/0\n");
     trial_finish(&t);
@@ -1088,7 +1019,7 @@ static void idle_beginnings_are_dropped_after_their_time(void **state)
 {
     (void)state;
     conversation_open(&c);
-    t.sink.now_ns += 122 * SECOND;
+    t.sink.now_ns += 122 * SECOND_NS;
     engine_expire(t.engine, t.sink.now_ns);
     trial_report(&t);
     assert_int_equal(trial_interface(&t)->not_http_bytes, 3 * HEADERS);
@@ -1143,8 +1074,6 @@ static void duplicates_are_a_term_of_their_own(void **state)
     assert_int_equal(trial_interface(&t)->duplicate_bytes, 560);
     assert_int_equal(trial_interface(&t)->tcp_bytes, 560);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
