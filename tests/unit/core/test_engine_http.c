@@ -4,19 +4,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "support/dialogue.h"
-
-static void assert_counts(const char *service, enum direction d, struct direction_counts expected)
-{
-    const struct direction_counts *got = counts(service, d);
-#define ASSERT_MEMBER(name, unit) assert_int_equal(got->name, expected.name);
-    DIRECTION_COUNTS(ASSERT_MEMBER)
-#undef ASSERT_MEMBER
-}
 
 /* --- one request ---------------------------------------------------------- */
 
@@ -178,117 +169,6 @@ static void time_to_first_byte_is_from_first_byte_to_first_byte(void **state)
     reply("4 N\r\n\r\n");
     trial_finish(&t);
     assert_int_equal(t.transactions[0].ttfb_ns, first - start);
-}
-
-/* --- pipelining ------------------------------------------------------------- */
-
-static void pipelined_messages_share_segments(void **state)
-{
-    (void)state;
-    conversation_open(&c);
-    request(REQUEST("a") REQUEST("b") REQUEST("c"));
-    reply(REPLY_OK REPLY_OK REPLY_OK);
-    conversation_close(&c);
-    trial_finish(&t);
-
-    assert_told("GET /?s=a 200 a 31/40\nGET /?s=b 200 b 31/40\nGET /?s=c 200 c 31/40\n");
-    /* The headers of a segment go with its first message. */
-    assert_counts("a", DIRECTION_IN,
-                  (struct direction_counts){
-                      .bytes = 31 + HEADERS, .payload = 31, .control = OPEN_IN, .packets = 1});
-    assert_counts("b", DIRECTION_IN, (struct direction_counts){.bytes = 31, .payload = 31});
-    assert_counts("b", DIRECTION_OUT, (struct direction_counts){.bytes = 40, .payload = 40});
-}
-
-static void head_request_in_the_middle_of_a_pipeline(void **state)
-{
-    (void)state;
-    conversation_open(&c);
-    request("GET /1 HTTP/1.1\r\n\r\nHEAD /2 HTTP/1.1\r\n\r\nGET /3 HTTP/1.1\r\n\r\n");
-    reply(REPLY_OK "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
-                   "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
-    trial_finish(&t);
-    assert_told("GET /1 200 _unspecified 19/40\nHEAD /2 200 _unspecified 20/41\n"
-                "GET /3 404 _unspecified 19/38\n");
-}
-
-static void messages_split_at_every_byte_of_a_pipeline(void **state)
-{
-    (void)state;
-    static const struct bytes in = BYTES("POST /?s=a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"
-                                         "PUT /?s=b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-                                         "3;x\r\nabc\r\n0\r\n\r\n" REQUEST("c"));
-    static const struct bytes out =
-        BYTES("HTTP/1.1 204 No\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: "
-              "chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n" REPLY_OK);
-    for (size_t cut = 1; cut < in.size; cut++) {
-        conversation_open(&c);
-        conversation_send_cut(&c, DIRECTION_IN, in, cut);
-        conversation_send_cut(&c, DIRECTION_OUT, out, cut);
-        conversation_close(&c);
-        trial_finish(&t);
-        assert_told("POST /?s=a 204 a 45/19\nPUT /?s=b 200 b 65/58\nGET /?s=c 200 c 31/40\n");
-        end(NULL);
-        begin(NULL);
-    }
-}
-
-/* More than an engine lets wait: later ones go without a reply, none gets the reply of another. */
-static void deep_pipeline_does_not_mix_up_replies(void **state)
-{
-    (void)state;
-    enum { REQUESTS = 5000 };
-    conversation_open(&c);
-    for (unsigned i = 0; i < REQUESTS; i++) {
-        char text[100];
-        snprintf(text, sizeof(text), "GET /%u?s=n%u HTTP/1.1\r\n\r\n", i, i % 7);
-        request(text);
-    }
-    for (unsigned i = 0; i < REQUESTS; i++) {
-        char text[100];
-        if (i == 4500) /* while some are without a place */
-            request("GET /late?s=late HTTP/1.1\r\n\r\n");
-        snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: %u\r\n\r\n", i);
-        reply(text);
-    }
-    reply(REPLY_OK);
-    request("GET /last?s=last HTTP/1.1\r\n\r\n");
-    reply("HTTP/1.1 404 N\r\nContent-Length: 0\r\n\r\n");
-    conversation_close(&c);
-    trial_finish(&t);
-
-    uint64_t replies = trial_service(&t, "_unknown")->replies[1];
-    for (unsigned i = 0; i < 7; i++) {
-        char name[8];
-        snprintf(name, sizeof(name), "n%u", i);
-        replies += trial_service(&t, name)->replies[1];
-    }
-    assert_int_equal(replies, REQUESTS + 1);
-    assert_int_equal(trial_service(&t, "late")->requests, 1);
-    assert_int_equal(trial_service(&t, "late")->replies[1], 0);
-    assert_int_equal(trial_service(&t, "last")->replies[3], 1);
-    for (size_t i = 0; i < t.transaction_count; i++) {
-        const struct trial_transaction *told = &t.transactions[i];
-        unsigned number;
-        if (told->status == 200 && sscanf(told->target, "/%u?", &number) == 1) {
-            char text[100];
-            int size = snprintf(text, sizeof(text),
-                                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: %u\r\n\r\n", number);
-            assert_int_equal(told->payload[DIRECTION_OUT], size);
-        }
-    }
-}
-
-static void reply_comes_before_the_next_request_of_the_pipeline(void **state)
-{
-    (void)state;
-    conversation_open(&c);
-    request(REQUEST("a") "GET /?s=b HT");
-    reply(REPLY_OK);
-    request("TP/1.1\r\n\r\n");
-    reply("HTTP/1.1 404 N\r\nContent-Length: 0\r\n\r\n");
-    trial_finish(&t);
-    assert_told("GET /?s=a 200 a 31/40\nGET /?s=b 404 b 22/37\n");
 }
 
 /* --- replies and what they answer -------------------------------------------------- */
@@ -477,117 +357,6 @@ static void empty_line_may_come_before_the_first_request(void **state)
     assert_int_equal(trial_service(&t, "a")->direction[DIRECTION_IN].bytes, 33 + HEADERS);
 }
 
-/* --- other protocols ------------------------------------------------------------------ */
-
-static void connect_that_succeeds_is_a_tunnel(void **state)
-{
-    (void)state;
-    conversation_open(&c);
-    request("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n");
-    reply("HTTP/1.1 200 Connected\r\n\r\n");
-    request("GET /?s=inner HTTP/1.1\r\n\r\n");
-    reply(REPLY_OK);
-    request("\x16\x03\x01");
-    conversation_close(&c);
-    trial_finish(&t);
-    assert_told("CONNECT a:443 200 _unspecified 68/66\n");
-    assert_int_equal(trial_service(&t, "inner")->requests, 0);
-}
-
-static void connect_that_fails_goes_on_with_http(void **state)
-{
-    (void)state;
-    conversation_open(&c);
-    request("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n");
-    reply("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno");
-    request(REQUEST("yo"));
-    reply(REPLY_OK);
-    trial_finish(&t);
-    assert_told("CONNECT a:443 403 _unspecified 39/40\nGET /?s=yo 200 yo 32/40\n");
-}
-
-static void client_that_does_not_wait_for_the_tunnel(void **state)
-{
-    (void)state;
-    conversation_open(&c);
-    request("CONNECT a:443 HTTP/1.1\r\n\r\n\x16\x03\x01");
-    request("GET /?s=inner HTTP/1.1\r\n\r\n");
-    reply("HTTP/1.1 200 Connected\r\n\r\nserver first");
-    conversation_close(&c);
-    trial_finish(&t);
-    assert_told("CONNECT a:443 200 _unspecified 55/38\n");
-}
-
-#define UPGRADE "GET /?s=ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-
-static void switched_protocol_belongs_to_its_request(void **state)
-{
-    (void)state;
-    conversation_open(&c);
-    request(UPGRADE);
-    reply("HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n\x81\x05hello");
-    request("\x81\x85maskhello");
-    reply(REPLY_OK);
-    request(REQUEST("inner"));
-    trial_report(&t); /* what flows is charged as it flows */
-    assert_int_equal(trial_service(&t, "ws")->direction[DIRECTION_IN].payload, 64 + 11 + 35);
-    conversation_close(&c);
-    trial_finish(&t);
-    assert_told("GET /?s=ws 101 ws 110/93\n");
-    assert_int_equal(trial_service(&t, "ws")->replies[0], 1);
-    assert_int_equal(trial_service(&t, "inner")->requests, 0);
-}
-
-static void upgrade_that_is_ignored(void **state)
-{
-    (void)state;
-    conversation_open(&c);
-    request(UPGRADE);
-    reply(REPLY_OK);
-    request(REQUEST("yo"));
-    reply(REPLY_OK);
-    trial_finish(&t);
-    assert_told("GET /?s=ws 200 ws 64/40\nGET /?s=yo 200 yo 32/40\n");
-}
-
-static void pipelined_behind_an_upgrade_that_is_ignored(void **state)
-{
-    (void)state;
-    conversation_open(&c);
-    request(UPGRADE);
-    request(REQUEST("yo"));
-    reply(REPLY_OK REPLY_OK);
-    trial_finish(&t);
-    assert_told("GET /?s=ws 200 ws 64/40\nGET /?s=yo 200 yo 32/40\n");
-}
-
-static void upgrade_with_an_interim_reply_first(void **state)
-{
-    (void)state;
-    conversation_open(&c);
-    request("POST /?s=up HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
-            "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n");
-    reply("HTTP/1.1 100 C\r\n\r\n");
-    request("ab");
-    reply("HTTP/1.1 101 S\r\n\r\n");
-    request("PRI * HTTP/2.0\r\n\r\n");
-    conversation_close(&c);
-    trial_finish(&t);
-    assert_told("POST /?s=up 100,101 up 120/36\n");
-}
-
-static void http_2_with_prior_knowledge_is_not_http_1(void **state)
-{
-    (void)state;
-    conversation_open(&c);
-    request("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-    reply("\0\0\x12");
-    conversation_close(&c);
-    trial_finish(&t);
-    assert_told("");
-    assert_int_equal(trial_interface(&t)->not_http_bytes, trial_interface(&t)->tcp_bytes);
-}
-
 /* --- what is not HTTP ---------------------------------------------------------------- */
 
 static void first_payload_decides_what_is_not_http(void **state)
@@ -664,11 +433,6 @@ int main(void)
         TEST(keep_alive_tells_services_apart),
         TEST(impatient_observer_is_told_at_once),
         TEST(time_to_first_byte_is_from_first_byte_to_first_byte),
-        TEST(pipelined_messages_share_segments),
-        TEST(head_request_in_the_middle_of_a_pipeline),
-        TEST(messages_split_at_every_byte_of_a_pipeline),
-        TEST(deep_pipeline_does_not_mix_up_replies),
-        TEST(reply_comes_before_the_next_request_of_the_pipeline),
         TEST(reply_before_the_body_of_the_request_has_ended),
         TEST(interim_replies_do_not_answer),
         TEST(interim_replies_past_what_is_kept_are_counted),
@@ -683,14 +447,6 @@ int main(void)
         TEST(body_that_looks_like_a_request_is_none),
         TEST(reply_to_head_may_declare_any_length),
         TEST(empty_line_may_come_before_the_first_request),
-        TEST(connect_that_succeeds_is_a_tunnel),
-        TEST(connect_that_fails_goes_on_with_http),
-        TEST(client_that_does_not_wait_for_the_tunnel),
-        TEST(switched_protocol_belongs_to_its_request),
-        TEST(upgrade_that_is_ignored),
-        TEST(pipelined_behind_an_upgrade_that_is_ignored),
-        TEST(upgrade_with_an_interim_reply_first),
-        TEST(http_2_with_prior_knowledge_is_not_http_1),
         TEST(first_payload_decides_what_is_not_http),
         TEST(server_that_greets_first_is_not_http),
         TEST(connection_without_payload_is_not_http),

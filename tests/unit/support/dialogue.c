@@ -51,6 +51,14 @@ const struct direction_counts *counts(const char *service, enum direction d)
     return &trial_service(&t, service)->direction[d];
 }
 
+void assert_counts(const char *service, enum direction d, struct direction_counts expected)
+{
+    const struct direction_counts *got = counts(service, d);
+#define ASSERT_MEMBER(name, unit) assert_int_equal(got->name, expected.name);
+    DIRECTION_COUNTS(ASSERT_MEMBER)
+#undef ASSERT_MEMBER
+}
+
 void assert_all_went_to(const char *service)
 {
     for (enum direction d = DIRECTION_IN; d <= DIRECTION_OUT; d++) {

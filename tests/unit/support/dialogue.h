@@ -40,6 +40,7 @@ void reply(const char *text);
 void assert_told(const char *transactions);
 
 const struct direction_counts *counts(const char *service, enum direction d);
+void assert_counts(const char *service, enum direction d, struct direction_counts expected);
 
 /* All that the client and the server of @c have sent went to @service. */
 void assert_all_went_to(const char *service);
