@@ -593,6 +593,35 @@ static void refused_lines_wait_in_order(void **state)
     syslog_sink_close(s);
 }
 
+static void random_changes_lose_nothing_and_double_nothing(void **state)
+{
+    (void)state;
+    struct syslog_sink_options options = options_to("local");
+    struct syslog_sink *s = make_sink("local");
+    uint64_t bytes = 0;
+    for (unsigned round = 0; round < 50; round++) {
+        for (unsigned i = 0; i < 200; i++) {
+            add(s, i, i + 1);
+            bytes += i + 1;
+        }
+        syslog_sink_flush(s, flush_ns);
+        for (int turns = rand() % 20; turns; turns--) {
+            uv_run(&loop, UV_RUN_NOWAIT);
+            usleep(100);
+        }
+        options.tag = round & 1 ? "other" : NULL;
+        metric_set_add(&options.metrics, round & 2 ? METRIC_ttfb : METRIC_payload);
+        assert_int_equal(syslog_sink_change(s, &options), 0);
+    }
+    flush_and_wait(s, read_journal, NULL);
+    assert_int_equal(syslog_sink_due_bytes(s), 0);
+    assert_int_equal(told_bytes(), bytes);
+    add(s, 1, 1);
+    flush_and_wait(s, read_journal, NULL);
+    assert_string_equal(journal.tag, "other");
+    syslog_sink_close(s);
+}
+
 /* --- UDP */
 
 /* Open a UDP socket on @port of the loopback address, 0: any. Returns its descriptor. */
@@ -1007,75 +1036,6 @@ static void sink_can_be_closed_at_any_time(void **state)
     close_server(&v);
 }
 
-/* --- the words of the config */
-
-static void addresses_are_read(void **state)
-{
-    (void)state;
-    struct syslog_address a;
-    assert_null(syslog_address_parse(&a, "local"));
-    assert_true(a.local);
-    assert_null(syslog_address_parse(&a, "udp://[::1]"));
-    assert_false(a.local);
-    assert_string_equal(a.endpoint.port, "514");
-    assert_null(syslog_address_parse(&a, "tcp://logs.example.com"));
-    assert_int_equal(a.endpoint.transport, ENDPOINT_TCP);
-    assert_string_equal(a.endpoint.port, "601");
-    assert_null(syslog_address_parse(&a, "tcp://logs.example.com:6514"));
-    assert_string_equal(a.endpoint.port, "6514");
-    assert_string_equal(a.endpoint.host, "logs.example.com");
-
-    static const char *const wrong[] = {"", "unix:///dev/log", "tcp://", "udp://h:0", "tls://h"};
-    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
-        assert_non_null(syslog_address_parse(&a, wrong[i]));
-    assert_string_equal(a.endpoint.port, "6514");
-}
-
-static void facilities_are_found_by_name(void **state)
-{
-    (void)state;
-    int facility = -1;
-    assert_true(syslog_facility_find(&facility, "daemon"));
-    assert_int_equal(facility, LOG_DAEMON);
-    assert_true(syslog_facility_find(&facility, "local7"));
-    assert_int_equal(facility, LOG_LOCAL7);
-    static const char *const wrong[] = {"", "mark", "Daemon", "local8", "info"};
-    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
-        assert_false(syslog_facility_find(&facility, wrong[i]));
-    assert_int_equal(facility, LOG_LOCAL7);
-}
-
-#define LOOP_TEST(name) cmocka_unit_test_setup_teardown(name, open_loop, close_loop)
-
-static void random_changes_lose_nothing_and_double_nothing(void **state)
-{
-    (void)state;
-    struct syslog_sink_options options = options_to("local");
-    struct syslog_sink *s = make_sink("local");
-    uint64_t bytes = 0;
-    for (unsigned round = 0; round < 50; round++) {
-        for (unsigned i = 0; i < 200; i++) {
-            add(s, i, i + 1);
-            bytes += i + 1;
-        }
-        syslog_sink_flush(s, flush_ns);
-        for (int turns = rand() % 20; turns; turns--) {
-            uv_run(&loop, UV_RUN_NOWAIT);
-            usleep(100);
-        }
-        options.tag = round & 1 ? "other" : NULL;
-        metric_set_add(&options.metrics, round & 2 ? METRIC_ttfb : METRIC_payload);
-        assert_int_equal(syslog_sink_change(s, &options), 0);
-    }
-    flush_and_wait(s, read_journal, NULL);
-    assert_int_equal(syslog_sink_due_bytes(s), 0);
-    assert_int_equal(told_bytes(), bytes);
-    add(s, 1, 1);
-    flush_and_wait(s, read_journal, NULL);
-    assert_string_equal(journal.tag, "other");
-    syslog_sink_close(s);
-}
-
 static void tcp_connection_stays_when_what_is_sent_changes(void **state)
 {
     (void)state;
@@ -1097,6 +1057,8 @@ static void tcp_connection_stays_when_what_is_sent_changes(void **state)
     syslog_sink_close(s);
     close_server(&v);
 }
+
+#define LOOP_TEST(name) cmocka_unit_test_setup_teardown(name, open_loop, close_loop)
 
 int main(void)
 {
@@ -1125,8 +1087,6 @@ int main(void)
         LOOP_TEST(tcp_without_a_receiver_ends_in_time),
         LOOP_TEST(sink_can_be_closed_at_any_time),
         LOOP_TEST(tcp_connection_stays_when_what_is_sent_changes),
-        cmocka_unit_test(addresses_are_read),
-        cmocka_unit_test(facilities_are_found_by_name),
     };
     signal(SIGPIPE, SIG_IGN);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
