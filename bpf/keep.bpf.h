@@ -119,11 +119,19 @@ static __always_inline void keep(struct filter_flow *f, const struct packet *p,
         __sync_fetch_and_add(&k->bytes, count->bytes);
         __sync_fetch_and_add(&k->packets, count->packets);
     }
-    struct filter_kept range = {
-        .end_seq = f->seq_known[side] ? f->next_seq[side] : p->seq,
-        .payload = k->payload + payload_bytes(p),
-    };
-    *(volatile __u64 *)&k->range = range.range;
+    /*
+     * The two may keep payload, too, one behind the other: neither next_seq, nor what comes
+     * last, tells where it ends.
+     */
+    __u32 size = payload_bytes(p);
+    struct filter_kept range = {.range = k->range};
+    if (size && (!range.payload || is_before(range.end_seq, p->seq + size)))
+        range.end_seq = p->seq + size;
+    else if (!range.range)
+        range.end_seq = f->seq_known[side] ? f->next_seq[side] : p->seq;
+    range.payload += size;
+    if (range.range != k->range)
+        *(volatile __u64 *)&k->range = range.range;
     f->unrecorded[side] = 1;
     f->seen_ns = bpf_ktime_get_ns();
     if (range.payload - f->recorded[side] > RECORD_BYTES_MAX)
