@@ -125,9 +125,10 @@ static __always_inline void keep(struct filter_flow *f, const struct packet *p,
      */
     __u32 size = payload_bytes(p);
     struct filter_kept range = {.range = k->range};
-    if (size && (!range.payload || is_before(range.end_seq, p->seq + size)))
+    bool begins = range.payload == f->recorded[side];
+    if (size && (begins || is_before(range.end_seq, p->seq + size)))
         range.end_seq = p->seq + size;
-    else if (!range.range)
+    else if (!size && begins)
         range.end_seq = f->seq_known[side] ? f->next_seq[side] : p->seq;
     range.payload += size;
     if (range.range != k->range)

@@ -541,7 +541,7 @@ void exchange_segment(struct exchange *x, struct exchange_env *env, enum directi
     follow(x, d, segment->seq);
     if (segment->repeated) {
         carry.bytes += segment->repeated;
-        carry.retransmitted = segment->repeated;
+        carry.retransmitted = segment->kept ? 0 : segment->repeated;
         charge_repeated(x, env, d, segment->seq - segment->repeated, &carry);
         carry = (struct direction_counts){0};
     } else if (side->framer.state == HTTP_STATE_LOST) {
@@ -573,7 +573,7 @@ void exchange_repeat(struct exchange *x, struct exchange_env *env, enum directio
 {
     struct direction_counts counts = {
         .bytes = (uint64_t)segment->header_bytes + segment->size,
-        .retransmitted = outside ? 0 : segment->size,
+        .retransmitted = outside || segment->kept ? 0 : segment->size,
         .packets = segment->packets,
     };
     charge_repeated(x, env, d, segment->seq, &counts);

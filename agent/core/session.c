@@ -118,14 +118,15 @@ static void take_late(struct session *s, struct session_env *env, enum direction
                       enum stream_place place, const struct segment *segment)
 {
     bool again = place == STREAM_OLD;
-    charge_late(s, env, d,
-                &(struct direction_counts){
-                    .bytes = segment->header_bytes + segment->repeated + segment->size,
-                    .payload = place == STREAM_NEXT ? segment->size : 0,
-                    .retransmitted = segment->repeated + (again ? segment->size : 0),
-                    .control = segment->control_bytes,
-                    .packets = segment->packets,
-                });
+    charge_late(
+        s, env, d,
+        &(struct direction_counts){
+            .bytes = segment->header_bytes + segment->repeated + segment->size,
+            .payload = place == STREAM_NEXT ? segment->size : 0,
+            .retransmitted = segment->kept ? 0 : segment->repeated + (again ? segment->size : 0),
+            .control = segment->control_bytes,
+            .packets = segment->packets,
+        });
 }
 
 static void take_late_hole(struct session *s, struct session_env *env, enum direction d,
@@ -270,6 +271,7 @@ void session_kept(struct session *s, struct session_env *env, unsigned side,
         .header_bytes = kept->bytes - kept->payload,
         .packets = kept->packets,
         .control_bytes = kept->control,
+        .kept = true,
     };
     if (s->closed) { /* its place is of no use any more */
         take_placed(s, env, side, STREAM_OUTSIDE, &segment);

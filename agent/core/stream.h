@@ -27,6 +27,7 @@ struct segment {
     uint64_t packets;
     uint32_t ack; /* what its sender had received of the other direction */
     uint64_t time_ns;
+    bool kept; /* by the filter, in order: what was there before was taken for it, as a hole */
 };
 
 /* What early segments may take, all streams of an engine together. */

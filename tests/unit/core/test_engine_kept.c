@@ -82,6 +82,7 @@ static void record(struct model *m, struct model_flow *f, unsigned side, bool la
     struct filter_record r = record_of(f, side);
     r.last = last;
     r.number = ++f->f.record_count[side];
+    f->f.recorded[side] = f->f.kept[side].payload;
     f->f.unrecorded[side] = 0;
     pass(m, &r, NULL);
 }
@@ -130,7 +131,19 @@ static size_t find_empty_line(struct bytes b, size_t max)
 static bool is_one_request(struct bytes b)
 {
     return b.size <= SCAN_MAX && ends_with_empty_line(b) && b.data[0] >= 'A' && b.data[0] <= 'Z' &&
-           find_empty_line(b, b.size - 1) == 0;
+           b.data[0] != 'P' && find_empty_line(b, b.size - 1) == 0;
+}
+
+/* How long a request with a body is; 0 if it can't be told. */
+static size_t find_request_end(struct bytes b)
+{
+    static const char field[] = "\nContent-Length:";
+    size_t head = find_empty_line(b, SCAN_MAX);
+    if (!head || b.data[0] != 'P' || memmem(b.data, head, "Transfer-", 9))
+        return 0;
+    const char *length = memmem(b.data, head, field, sizeof(field) - 1);
+    size_t end = head + (length ? strtoul(length + sizeof(field) - 1, NULL, 10) : 0);
+    return end < b.size ? 0 : end;
 }
 
 static bool is_reply(struct bytes b)
@@ -140,15 +153,33 @@ static bool is_reply(struct bytes b)
 
 static void model_ask(struct filter_flow *f, const struct packet *p, bool quiet)
 {
-    f->turn = quiet && is_one_request(p->payload) ? FILTER_TURN_ASKED : FILTER_TURN_UNSAFE;
+    size_t bytes = is_one_request(p->payload) ? p->payload.size : find_request_end(p->payload);
+    f->turn = quiet && bytes ? FILTER_TURN_ASKED : FILTER_TURN_UNSAFE;
     f->asker = (uint8_t)p->side;
+    f->request_end = p->seq + (uint32_t)bytes;
+}
+
+static bool is_uploading(const struct filter_flow *f)
+{
+    return f->turn != FILTER_TURN_UNKNOWN && f->turn != FILTER_TURN_UNSAFE &&
+           seq_compare(f->next_seq[f->asker], f->request_end) < 0;
+}
+
+static bool is_body(const struct filter_flow *f, const struct packet *p)
+{
+    if (p->side != f->asker)
+        return f->turn == FILTER_TURN_BODY;
+    return is_uploading(f) && seq_compare(p->seq + p->payload_bytes, f->request_end) <= 0;
 }
 
 /* Returns how much to deliver. */
 static size_t model_answer(struct filter_flow *f, const struct packet *p)
 {
+    bool interim = is_reply(p->payload) && p->payload.data[9] == '1';
+    if (interim && ends_with_empty_line(p->payload) && is_uploading(f))
+        return p->payload.size;
     f->turn = FILTER_TURN_UNSAFE;
-    if (!is_reply(p->payload) || p->payload.data[9] == '1')
+    if (!is_reply(p->payload) || interim)
         return p->payload.size;
     if (ends_with_empty_line(p->payload)) {
         f->turn = FILTER_TURN_BODY;
@@ -184,6 +215,12 @@ static size_t model_turn(struct model_flow *flow, const struct packet *p)
     bool asks = p->side == f->asker;
     bool quiet = p->ack == f->next_seq[!p->side];
     size_t all = p->payload.size;
+    if (asks && is_uploading(f)) {
+        if (is_body(f, p))
+            return 0;
+        f->turn = FILTER_TURN_UNSAFE;
+        return all;
+    }
     switch (f->turn) {
     case FILTER_TURN_UNKNOWN:
         model_ask(f, p, true);
@@ -218,8 +255,12 @@ static void model_keep(struct model *m, struct model_flow *f, const struct packe
     } else {
         k->control += packet_ip_bytes(p);
     }
+    bool begins = k->payload == f->f.recorded[p->side];
     k->payload += p->payload_bytes;
-    k->end_seq = f->f.seq_known[p->side] ? f->f.next_seq[p->side] : p->seq;
+    if (p->payload_bytes)
+        k->end_seq = p->seq + p->payload_bytes;
+    else if (begins)
+        k->end_seq = f->f.seq_known[p->side] ? f->f.next_seq[p->side] : p->seq;
     f->f.unrecorded[p->side] = 1;
 }
 
@@ -249,7 +290,7 @@ static void model_payload(struct model *m, struct model_flow *f, const struct pa
     bool ends = p->flags & (TCP_FIN | TCP_RST);
     bool known = state->seq_known[p->side];
     int32_t ahead = seq_compare(p->seq, state->next_seq[p->side]);
-    bool in_body = state->turn == FILTER_TURN_BODY && p->side != state->asker;
+    bool in_body = is_body(state, p);
     bool next = !known || ahead == 0;
     size_t size = in_body ? 0 : p->payload.size;
     if (next)

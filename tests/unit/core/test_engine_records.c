@@ -126,6 +126,26 @@ static void record_behind_a_connection_that_has_ended_waits_for_the_next(void **
     assert_int_equal(counts_out(s, "new")->payload, sizeof(head) - 1 + 5000);
 }
 
+/* Its place was taken for a hole, as the other end had acknowledged what is behind it. */
+static void record_that_comes_late_is_no_retransmission(void **state)
+{
+    struct scene *s = *state;
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n";
+    static const char body[1000];
+    conversation_open(&s->c);
+    ask_for(s, "/?s=yo");
+    conversation_send_text(&s->c, DIRECTION_OUT, head);
+    uint32_t begin = s->c.end[DIRECTION_OUT].seq;
+    s->c.end[DIRECTION_OUT].seq += 2000;
+    conversation_send(&s->c, DIRECTION_OUT, bytes_make(body, 1000));
+    ask_for(s, "/?s=next");
+    tell_body(s, begin + 2000, 2000);
+    trial_finish(&s->trial);
+    assert_int_equal(counts_out(s, "yo")->payload, sizeof(head) - 1 + 3000);
+    assert_int_equal(counts_out(s, "yo")->retransmitted, 0);
+    assert_int_equal(counts_out(s, "yo")->bytes, 3 * 40 + sizeof(head) - 1 + 3000);
+}
+
 static void record_of_a_flow_that_never_comes_is_unknown(void **state)
 {
     struct scene *s = *state;
@@ -348,6 +368,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(record_before_its_connection_waits_for_it),
         TEST(record_behind_a_connection_that_has_ended_waits_for_the_next),
+        TEST(record_that_comes_late_is_no_retransmission),
         TEST(record_of_a_flow_that_never_comes_is_unknown),
         TEST(what_waits_for_a_flow_that_is_not_http_is_not_http),
         TEST(what_was_kept_counts_as_seen),
