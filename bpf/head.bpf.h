@@ -20,6 +20,8 @@ struct scratch {
     /* Here, and not in registers, the verifier need not follow what they are. */
     __u32 head_bytes;
     __u32 length_at; /* where the value of Content-Length begins */
+    __u32 lines;
+    __u64 doubts; /* not 0: what is there is not plain, see find_empty_line() */
 };
 
 struct {
@@ -47,19 +49,35 @@ static __always_inline bool load_scratch(struct __sk_buff *skb, struct scratch *
     return !bpf_skb_load_bytes(skb, offset, s->data, rest + 1);
 }
 
-/* In each byte of the result, the top bit tells that the byte of @word is a LF. */
-static __always_inline __u64 line_feeds(__u64 word)
+/*
+ * In each byte of the result, the top bit tells that the byte of @word is @c. So it may
+ * of a byte behind one that is.
+ */
+static __always_inline __u64 bytes_equal(__u64 word, __u8 c)
 {
     const __u64 low = 0x0101010101010101, high = 0x8080808080808080;
-    __u64 difference = word ^ 0x0a0a0a0a0a0a0a0a;
+    __u64 difference = word ^ low * c;
     return (difference - low) & ~difference & high;
+}
+
+/*
+ * What is not plain in @word, whose LFs are @line_feeds: a CR without LF, which readers
+ * take differently, or a line that may begin with Content-Length or Transfer-Encoding.
+ */
+static __always_inline __u64 doubts_in(__u64 word, __u64 line_feeds)
+{
+    __u64 doubts = bytes_equal(word, '\r') << 8 & ~line_feeds;
+    if (!line_feeds)
+        return doubts;
+    __u64 lower = word | 0x2020202020202020;
+    return doubts | (line_feeds << 8 & (bytes_equal(lower, 'c') | bytes_equal(lower, 't')));
 }
 
 /*
  * Load @size bytes of the payload into the scratch, and look for an empty line, LF LF
  * or LF CR LF, in the first @look of them. Returns a number of bytes that ends behind
  * it by a few at most; 0 without one; -1 if it can't be told. Two LF with any byte
- * between them pass for one, too.
+ * between them pass for one, too. Notes doubts in the scratch.
  *
  * Global, as others below, so that the verifier looks at it once and not for each
  * caller.
@@ -69,12 +87,15 @@ __noinline int find_empty_line(struct __sk_buff *skb, __u32 offset, __u32 size, 
     struct scratch *s = scratch();
     if (!s || !load_scratch(skb, s, offset, size))
         return -1;
+    s->doubts = 0;
     for (__u32 i = 0; i < SCAN_MAX; i += SCAN_STEP) {
         if (i + 1 >= look)
             break;
-        __u64 found = line_feeds(*(__u64 *)(s->data + i));
+        __u64 word = *(__u64 *)(s->data + i);
         if (i + 8 > look)
-            found &= (1ull << 8 * (look - i)) - 1;
+            word &= (1ull << 8 * (look - i)) - 1;
+        __u64 found = bytes_equal(word, '\n');
+        s->doubts |= doubts_in(word, found);
         if (found & (found >> 8) || found & (found >> 16))
             return i + 8;
     }
@@ -90,7 +111,7 @@ enum field { FIELD_ANY, FIELD_CONTENT_LENGTH, FIELD_UNSAFE, FIELD_EMPTY };
  */
 __noinline int field_behind(__u32 at)
 {
-    const __u64 lower = 0x2020202020202020, seven = bpf_cpu_to_be64(0xffffffffffffff00);
+    const __u64 lower = 0x2020202020202020, six = bpf_cpu_to_be64(0xffffffffffff0000);
     const struct scratch *s = scratch();
     if (!s)
         return FIELD_UNSAFE;
@@ -105,8 +126,20 @@ __noinline int field_behind(__u32 at)
     if (name != bpf_cpu_to_be64(0x636f6e74656e742d)) /* content- */
         return FIELD_ANY;
     __u64 rest = *(const __u64 *)(field + sizeof(name)) | lower;
-    bool length = (rest & seven) == bpf_cpu_to_be64(0x6c656e6774683a00); /* length: */
-    return length ? FIELD_CONTENT_LENGTH : FIELD_ANY;
+    if ((rest & six) != bpf_cpu_to_be64(0x6c656e6774680000)) /* length */
+        return FIELD_ANY;
+    return field[7] == '-' && field[14] == ':' ? FIELD_CONTENT_LENGTH : FIELD_UNSAFE;
+}
+
+/* Whether the line that ends with the LF at @end of the scratch is a request line of HTTP/1. */
+__noinline int is_request_line(__u32 end)
+{
+    enum { VERSION_BYTES = 10 }; /* " HTTP/1.d" CR */
+    const struct scratch *s = scratch();
+    if (!s || end < VERSION_BYTES)
+        return 0;
+    const __u8 *version = s->data + ((end - VERSION_BYTES) & (SCAN_MAX - 1));
+    return *(const __u64 *)version == bpf_cpu_to_be64(0x20485454502f312e) && version[9] == '\r';
 }
 
 /* The decimal number that follows blanks at @at of the scratch and ends the line, or -1. */
@@ -119,9 +152,7 @@ __noinline int number_at(__u32 at)
         if (c == ' ' && digits == 0)
             continue;
         if (c == '\r')
-            c = s->data[(at + i + 1) & (SCAN_MAX - 1)];
-        if (c == '\n')
-            return digits ? (int)number : -1;
+            return digits ? (int)number : -1; /* a LF follows, or the head is not plain */
         if (c < '0' || c > '9' || ++digits > DIGITS_MAX)
             return -1;
         number = number * 10 + (c - '0');
@@ -141,11 +172,16 @@ __noinline int find_request_end(struct __sk_buff *skb, __u32 offset, __u32 size)
         return -1;
     s->head_bytes = 0;
     s->length_at = 0;
+    s->lines = 0;
     for (__u32 i = 0; i < SCAN_MAX; i++) {
         if (i >= size)
             break;
+        if (s->data[i] == '\r' && s->data[i + 1] != '\n')
+            return -1;
         if (s->data[i] != '\n')
             continue;
+        if (!s->lines++ && !is_request_line(i))
+            return -1;
         int field = field_behind(i);
         if (field == FIELD_EMPTY) {
             s->head_bytes = i + (s->data[i + 1] == '\r' ? 3 : 2);
@@ -170,17 +206,20 @@ static __always_inline bool ends_with_empty_line(struct __sk_buff *skb, const st
            last == BLANK_LINE;
 }
 
-/* A request that begins with it may well have a body: POST, PUT, PATCH. */
-enum { BODY_LETTER = 'P' };
+static __always_inline bool begins_with_letter(const struct scratch *s)
+{
+    return s->data[0] >= 'A' && s->data[0] <= 'Z';
+}
 
-/* Whether the payload is one request without a body, and no more. */
+/* Whether the payload is one request without a body, and no more: a look that costs little. */
 static __always_inline bool is_one_request(struct __sk_buff *skb, const struct packet *p)
 {
     __u32 last, size = payload_bytes(p);
-    if (size <= sizeof(last) || find_empty_line(skb, p->offset, size, size - 1))
+    /* But for the empty line that is its end. */
+    if (size <= sizeof(last) || find_empty_line(skb, p->offset, size, size - 2))
         return false;
     const struct scratch *s = scratch();
-    if (!s || s->data[0] < 'A' || s->data[0] > 'Z' || s->data[0] == BODY_LETTER)
+    if (!s || s->doubts || !begins_with_letter(s))
         return false;
     __builtin_memcpy(&last, s->data + ((size - sizeof(last)) & (SCAN_MAX - 1)), sizeof(last));
     return last == BLANK_LINE;
@@ -192,14 +231,12 @@ static __always_inline bool is_one_request(struct __sk_buff *skb, const struct p
  */
 static __always_inline __u32 request_bytes(struct __sk_buff *skb, const struct packet *p)
 {
-    __u8 first;
     __u32 size = payload_bytes(p);
     if (is_one_request(skb, p))
         return size;
-    if (bpf_skb_load_bytes(skb, p->offset, &first, sizeof(first)) || first != BODY_LETTER)
-        return 0;
     int bytes = find_request_end(skb, p->offset, size < SCAN_MAX ? size : SCAN_MAX);
-    return bytes < 0 || (__u32)bytes < size ? 0 : bytes;
+    const struct scratch *s = scratch();
+    return !s || !begins_with_letter(s) || bytes < 0 || (__u32)bytes < size ? 0 : bytes;
 }
 
 /* "HTTP/1.d d": what begins a reply, and the first digit of its status. */

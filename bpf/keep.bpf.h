@@ -290,8 +290,8 @@ static __always_inline int keep_or_deliver(struct __sk_buff *skb, const struct p
         bool kept = false;
         if (next)
             kept = take_turn(skb, f, p, &deliver_bytes);
-        else if (is_before(f->next_seq[side], p->seq) && !in_body)
-            f->turn = FILTER_TURN_UNSAFE; /* what is missing may be anything */
+        else if (is_before(f->next_seq[side], p->seq + size) && !in_body)
+            f->turn = FILTER_TURN_UNSAFE; /* what is missing, or new in it, may be anything */
         if (!known || is_before(f->next_seq[side], p->seq + size)) {
             f->next_seq[side] = p->seq + size;
             f->seq_known[side] = 1;

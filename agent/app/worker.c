@@ -128,6 +128,7 @@ int worker_new(struct worker **out)
         free(w);
         return error;
     }
+    pulse_beat(&w->pulse); /* until its timer does */
     error = uv_thread_create(&w->thread, run_thread, w);
     w->started = error == 0;
     if (error < 0) {

@@ -505,9 +505,9 @@ int capture_stop(struct capture *c)
 {
     /* Not bind() with protocol 0: to older kernels that means the one it has. */
     int r = deafen(c);
+    leave_claims(c); /* what comes from now on is another's */
     if (r < 0)
         return r;
-    leave_claims(c); /* what comes from now on is another's */
     c->stopped_ns = clock_ns();
     return 0;
 }

@@ -81,7 +81,7 @@ static int give_to(const char *path, const char *group, struct text *error)
         text_printf(error, "control socket %s: there is no group %s", path, group);
         return why;
     }
-    if (chown(path, (uid_t)-1, found->gr_gid) == 0)
+    if (lchown(path, (uid_t)-1, found->gr_gid) == 0) /* the folder may be another's by now */
         return 0;
     int why = -errno;
     text_printf(error, "control socket %s: can't give it to group %s: %s", path, group,

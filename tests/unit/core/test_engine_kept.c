@@ -131,7 +131,8 @@ static size_t find_empty_line(struct bytes b, size_t max)
 static bool is_one_request(struct bytes b)
 {
     return b.size <= SCAN_MAX && ends_with_empty_line(b) && b.data[0] >= 'A' && b.data[0] <= 'Z' &&
-           b.data[0] != 'P' && find_empty_line(b, b.size - 1) == 0;
+           !memmem(b.data, b.size, "\nContent-Length:", 16) &&
+           !memmem(b.data, b.size, "\nTransfer-", 10) && find_empty_line(b, b.size - 1) == 0;
 }
 
 /* How long a request with a body is; 0 if it can't be told. */
@@ -139,7 +140,7 @@ static size_t find_request_end(struct bytes b)
 {
     static const char field[] = "\nContent-Length:";
     size_t head = find_empty_line(b, SCAN_MAX);
-    if (!head || b.data[0] != 'P' || memmem(b.data, head, "Transfer-", 9))
+    if (!head || b.data[0] < 'A' || b.data[0] > 'Z' || memmem(b.data, head, "Transfer-", 9))
         return 0;
     const char *length = memmem(b.data, head, field, sizeof(field) - 1);
     size_t end = head + (length ? strtoul(length + sizeof(field) - 1, NULL, 10) : 0);
@@ -295,7 +296,7 @@ static void model_payload(struct model *m, struct model_flow *f, const struct pa
     size_t size = in_body ? 0 : p->payload.size;
     if (next)
         size = model_turn(f, p);
-    else if (ahead > 0 && !in_body)
+    else if (ahead + (int32_t)p->payload_bytes > 0 && !in_body)
         state->turn = FILTER_TURN_UNSAFE;
     if (!known || ahead + (int32_t)p->payload_bytes > 0) {
         state->next_seq[p->side] = p->seq + p->payload_bytes;

@@ -633,8 +633,8 @@ static void body_of_a_request_is_kept_to_its_last_byte(void **state)
 static void body_may_begin_in_the_packet_of_its_head(void **state)
 {
     struct scene *s = *state;
-    static const char put[] = "PUT / HTTP/1.1\nA: content-length: 3\nContent-Length:1000 \r\n\n";
-    static const char fine[] = "PUT / HTTP/1.1\nA: content-length: 3\nContent-Length:1000\r\n\n";
+    static const char put[] = "PUT / HTTP/1.1\r\nA: content-length: 3\nContent-Length:1000 \r\n\n";
+    static const char fine[] = "PUT / HTTP/1.1\r\nA: content-length: 3\nContent-Length:1000\r\n\n";
     handshake(s);
     assert_int_equal(send_bytes(s, CLIENT, text_and_filler(put, 500)), 500);
     ASSERT_BODY_DELIVERED(s, CLIENT, 500);
@@ -702,6 +702,13 @@ static void body_of_doubtful_length_is_not_safe(void **state)
         "Content-Length: 10000000000",
         "Content-Length: 1000\rx",
         "Content-Length : 1000",
+        "Content-Length: 1000\r\nContent-Length : 0",
+        "Content\x0dLength: 1000",
+        "Content-Length\x1a 1000",
+        "Content-Length: 1000\r\nX:\rxTransfer-Encoding: chunked",
+        "Content-Length: 1000\r\n\rX: y",
+        "Content-Length: 100\r0",
+        "Content-Length: \r1000",
         "Content-Lengths: 1000",
     };
     for (unsigned i = 0; i < ARRAY_SIZE(fields); i++) {
@@ -712,6 +719,53 @@ static void body_of_doubtful_length_is_not_safe(void **state)
         ASSERT_BODY_DELIVERED(s, CLIENT, 1000);
         s->client_port++;
     }
+}
+
+static void body_of_what_is_no_request_of_http_1_is_not_safe(void **state)
+{
+    struct scene *s = *state;
+    static const char *const lines[] = {"PUB x 1", "POST / HTTP/2.0", "post / HTTP/1.1", "POST /"};
+    for (unsigned i = 0; i < ARRAY_SIZE(lines); i++) {
+        char head[128];
+        snprintf(head, sizeof(head), "%s\r\nContent-Length: 1000\r\n\r\n", lines[i]);
+        handshake(s);
+        ASSERT_DELIVERED(s, CLIENT, head);
+        ASSERT_BODY_DELIVERED(s, CLIENT, 1000);
+        s->client_port++;
+    }
+}
+
+/* A body that looks like a request must not be taken for one, whatever the method. */
+static void body_of_any_method_is_kept_as_a_body(void **state)
+{
+    struct scene *s = *state;
+    static const char trap[] = "POST / HTTP/1.1\r\nContent-Length: 90000000\r\n\r\n";
+    char head[128];
+    snprintf(head, sizeof(head), "GET / HTTP/1.1\r\nContent-Length: %zu\r\n\r\n", strlen(trap));
+    handshake(s);
+    ASSERT_DELIVERED(s, CLIENT, head);
+    assert_keeps_reply(s);
+    assert_int_equal(say(s, CLIENT, trap), DROPPED);
+    ASSERT_DELIVERED(s, CLIENT, GET);
+}
+
+static void request_with_a_lone_carriage_return_is_not_safe(void **state)
+{
+    struct scene *s = *state;
+    handshake(s);
+    ASSERT_DELIVERED(s, CLIENT, "GET / HTTP/1.1\r\nA: b\r\n\rXGET /2 HTTP/1.1\r\n\r\n");
+    assert_unsafe(s);
+}
+
+static void what_comes_again_with_a_request_behind_it_is_not_safe(void **state)
+{
+    struct scene *s = *state;
+    begin_upload(s, 1000);
+    ASSERT_BODY_KEPT(s, CLIENT, 900);
+    assert_int_equal(send_at(s, CLIENT, -100, filler(300)), 300);
+    s->seq[CLIENT] += 200;
+    s->ack[SERVER] = s->seq[CLIENT];
+    assert_unsafe(s);
 }
 
 static void request_head_that_is_too_long_to_look_at_has_no_known_body(void **state)
@@ -1208,6 +1262,10 @@ int main(void)
         TEST(sequence_numbers_wrap_in_the_body_of_a_request),
         TEST(what_follows_a_body_is_delivered),
         TEST(body_of_doubtful_length_is_not_safe),
+        TEST(body_of_what_is_no_request_of_http_1_is_not_safe),
+        TEST(body_of_any_method_is_kept_as_a_body),
+        TEST(request_with_a_lone_carriage_return_is_not_safe),
+        TEST(what_comes_again_with_a_request_behind_it_is_not_safe),
         TEST(request_head_that_is_too_long_to_look_at_has_no_known_body),
         TEST(body_of_a_request_goes_on_behind_100_continue),
         TEST(body_of_a_request_is_kept_behind_an_early_reply),
