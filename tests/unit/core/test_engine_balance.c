@@ -4,6 +4,7 @@
  * what the receiver has got.
  */
 #include "core/engine.h"
+#include "core/stream.h"
 
 #include <malloc.h>
 #include <setjmp.h>
@@ -42,6 +43,8 @@ struct way {
     size_t head_end[MESSAGES_MAX];
     size_t sent;      /* handed to the network */
     size_t delivered; /* all before it has been received */
+    uint32_t acked;   /* the sender knows that all before it has been received */
+    uint32_t *ack;    /* of the segment that each byte was sent with first */
     struct {
         size_t start;
         size_t end;
@@ -139,6 +142,19 @@ static void add_reply(struct talk *k, unsigned i)
     w->message_end[i] = w->stream.size;
 }
 
+/* Connect, with all that will be said. */
+static void talk_open(struct talk *k)
+{
+    conversation_open(&k->c);
+    for (enum direction d = DIRECTION_IN; d <= DIRECTION_OUT; d++) {
+        struct way *w = &k->way[d];
+        w->acked = k->c.end[d].seq;
+        w->ack = calloc(w->stream.size, sizeof(w->ack[0]));
+        assert_non_null(w->ack);
+    }
+    k->open = true;
+}
+
 static void talk_init(struct talk *k, struct conversation_sink *sink, uint16_t number)
 {
     *k = (struct talk){.messages = 1 + chance(MESSAGES_MAX), .depth = 1 + chance(4)};
@@ -149,27 +165,28 @@ static void talk_init(struct talk *k, struct conversation_sink *sink, uint16_t n
         add_request(k, i);
         add_reply(k, i);
     }
-    conversation_open(&k->c);
-    k->open = true;
+    talk_open(k);
 }
 
 /* Something that is not HTTP, and goes on and on. */
 static void talk_init_garbage(struct talk *k, struct conversation_sink *sink, uint16_t number)
 {
-    *k = (struct talk){.garbage = true, .open = true};
+    *k = (struct talk){.garbage = true};
     conversation_init(&k->c, sink, number, chance(UINT32_MAX));
     for (enum direction d = DIRECTION_IN; d <= DIRECTION_OUT; d++) {
         text_init(&k->way[d].stream);
         for (size_t i = 0; i < 300; i++)
             text_add_char(&k->way[d].stream, (char)(i ? chance(256) : 0x80 + chance(128)));
     }
-    conversation_open(&k->c);
+    talk_open(k);
 }
 
 static void talk_deinit(struct talk *k)
 {
-    text_deinit(&k->way[DIRECTION_IN].stream);
-    text_deinit(&k->way[DIRECTION_OUT].stream);
+    for (enum direction d = DIRECTION_IN; d <= DIRECTION_OUT; d++) {
+        text_deinit(&k->way[d].stream);
+        free(k->way[d].ack);
+    }
 }
 
 /* --- the network -------------------------------------------------------------------- */
@@ -211,6 +228,8 @@ static bool launch(struct talk *k, enum direction d)
     w->flight[n].start = w->sent;
     w->flight[n].end = MIN(w->sent + size, end);
     w->flight[n].ack = seq_of(k, !d, k->way[!d].delivered);
+    for (size_t i = w->sent; i < w->flight[n].end; i++)
+        w->ack[i] = w->flight[n].ack;
     w->sent = w->flight[n].end;
     return true;
 }
@@ -234,6 +253,14 @@ static void advance(struct way *w)
     w->delivered = first;
 }
 
+/* What was sent in direction @d with @ack is received. */
+static void receive_ack(struct talk *k, enum direction d, uint32_t ack)
+{
+    uint32_t *acked = &k->way[!d].acked;
+    if (seq_compare(ack, *acked) > 0)
+        *acked = ack;
+}
+
 /* One of those in flight arrives. */
 static bool land(struct talk *k, enum direction d)
 {
@@ -245,21 +272,33 @@ static bool land(struct talk *k, enum direction d)
     size_t end = w->flight[n].end;
     if (!weather.loss[d] || chance(12))
         emit(k, d, start, end, w->flight[n].ack);
+    receive_ack(k, d, w->flight[n].ack);
     memmove(&w->flight[n], &w->flight[n + 1], (w->flight_count - n - 1) * sizeof(w->flight[0]));
     w->flight_count--;
     advance(w);
     return true;
 }
 
-/* Something received before comes once more, cut differently. */
+/*
+ * Something received before comes once more, cut differently: sent again, unless
+ * its sender knows that it was received; else the network has doubled it.
+ */
 static void repeat(struct talk *k, enum direction d)
 {
     struct way *w = &k->way[d];
     if (w->delivered == 0)
         return;
     size_t start = chance((uint32_t)w->delivered);
-    size_t size = 1 + chance(800);
-    emit(k, d, start, MIN(start + size, w->delivered), seq_of(k, !d, k->way[!d].delivered));
+    size_t end = MIN(start + 1 + chance(800), w->delivered);
+    uint32_t ack = seq_of(k, !d, k->way[!d].delivered);
+    if (seq_compare(seq_of(k, d, start), w->acked) < 0) {
+        ack = w->ack[start];
+        for (size_t i = start; i < end; i++)
+            if (w->ack[i] != ack)
+                end = i;
+    }
+    emit(k, d, start, end, ack);
+    receive_ack(k, d, ack);
 }
 
 static void acknowledge(struct talk *k, enum direction d)
@@ -270,6 +309,7 @@ static void acknowledge(struct talk *k, enum direction d)
                             .seq = seq_of(k, d, k->way[d].delivered),
                             .ack = seq_of(k, !d, k->way[!d].delivered),
                         });
+    receive_ack(k, d, seq_of(k, !d, k->way[!d].delivered));
 }
 
 static void hang_up(struct talk *k)
