@@ -101,7 +101,6 @@ enum filter_turn {
     FILTER_TURN_ASKED,    /* by the one request that is under way */
     FILTER_TURN_BODY,     /* the reply's head was delivered, the rest is kept */
     FILTER_TURN_ANSWERED, /* a reply was delivered, but the end of its head was not seen */
-    FILTER_TURN_UNSAFE,   /* more than one request may be under way, for good */
 };
 
 struct filter_flow {
@@ -116,7 +115,8 @@ struct filter_flow {
     __u8 ended[2];      /* FIN seen, or RST */
     __u8 turn;          /* enum filter_turn */
     __u8 asker;         /* the side that sent the request */
-    __u32 zero;
+    __u8 unsafe;        /* more than one request may be under way, for good */
+    __u8 zero[3];
 };
 
 _Static_assert(sizeof(struct filter_flow) == 112, "no padding, the same on both sides");

@@ -165,15 +165,17 @@ static __always_inline void ask(struct __sk_buff *skb, struct filter_flow *f,
                                 const struct packet *p, bool quiet)
 {
     __u32 bytes = quiet ? request_bytes(skb, p) : 0;
-    f->turn = bytes ? FILTER_TURN_ASKED : FILTER_TURN_UNSAFE;
+    if (!bytes)
+        f->unsafe = 1;
     f->asker = p->side;
     f->request_end = p->seq + bytes;
+    f->turn = FILTER_TURN_ASKED;
 }
 
 /* Whether the body of the request that is under way is, too. */
 static __always_inline bool is_uploading(const struct filter_flow *f)
 {
-    return f->turn != FILTER_TURN_UNKNOWN && f->turn != FILTER_TURN_UNSAFE &&
+    return !f->unsafe && f->turn != FILTER_TURN_UNKNOWN &&
            is_before(f->next_seq[f->asker & 1], f->request_end);
 }
 
@@ -181,7 +183,7 @@ static __always_inline bool is_uploading(const struct filter_flow *f)
 static __always_inline bool is_body(const struct filter_flow *f, const struct packet *p)
 {
     if (p->side != f->asker)
-        return f->turn == FILTER_TURN_BODY;
+        return !f->unsafe && f->turn == FILTER_TURN_BODY;
     return is_uploading(f) && !is_before(f->request_end, p->seq + payload_bytes(p));
 }
 
@@ -195,9 +197,10 @@ static __always_inline __u32 answer(struct __sk_buff *skb, struct filter_flow *f
     bool interim = reply && start.text[9] == '1';
     if (interim && ends && is_uploading(f))
         return 0; /* 100 Continue */
-    f->turn = FILTER_TURN_UNSAFE;
-    if (!reply || interim)
+    if (!reply || interim) {
+        f->unsafe = 1;
         return 0;
+    }
     if (ends) {
         f->turn = FILTER_TURN_BODY;
         return 0;
@@ -221,9 +224,11 @@ static __always_inline bool take_turn(struct __sk_buff *skb, struct filter_flow 
     if (asks && is_uploading(f)) {
         if (is_body(f, p))
             return true;
-        f->turn = FILTER_TURN_UNSAFE;
+        f->unsafe = 1;
         return false;
     }
+    if (f->unsafe)
+        return is_ordered(f, p);
     bool quiet = p->ack == f->next_seq[!(p->side & 1)] || !f->seq_known[!(p->side & 1)];
     switch (f->turn) {
     case FILTER_TURN_UNKNOWN:
@@ -231,7 +236,7 @@ static __always_inline bool take_turn(struct __sk_buff *skb, struct filter_flow 
         return false;
     case FILTER_TURN_ASKED:
         if (asks)
-            f->turn = FILTER_TURN_UNSAFE;
+            f->unsafe = 1;
         else
             *deliver_bytes = answer(skb, f, p);
         return false;
@@ -248,8 +253,33 @@ static __always_inline bool take_turn(struct __sk_buff *skb, struct filter_flow 
         ask(skb, f, p, quiet);
         return false;
     default:
-        return is_ordered(f, p);
+        return false;
     }
+}
+
+/*
+ * A connection begins: forget what was before. If it does with payload (TCP Fast
+ * Open, RFC 7413), a request is under way that was not looked at.
+ */
+static __always_inline void begin_flow(struct filter_flow *f, const struct packet *p)
+{
+    __u32 side = p->side & 1;
+    __u32 size = payload_bytes(p);
+    if (f && f->unsafe && !size && !f->seq_known[side])
+        return; /* the answer to it */
+    if (f)
+        end_flow(f, &p->flow);
+    bpf_map_delete_elem(&orders, &p->flow);
+    if (!size || p->rst)
+        return;
+    __u32 next_seq = p->seq + 1 + size;
+    const struct filter_flow first = {
+        .seen_ns = bpf_ktime_get_ns(),
+        .next_seq = {side ? 0 : next_seq, side ? next_seq : 0},
+        .seq_known = {!side, side},
+        .unsafe = 1,
+    };
+    bpf_map_update_elem(&flows, &p->flow, &first, BPF_NOEXIST);
 }
 
 /* Returns how many bytes of the packet to deliver. */
@@ -259,9 +289,7 @@ static __always_inline int keep_or_deliver(struct __sk_buff *skb, const struct p
     struct filter_flow *f = bpf_map_lookup_elem(&flows, &p->flow);
     __u32 size = payload_bytes(p);
     if (p->syn) {
-        if (f)
-            end_flow(f, &p->flow);
-        bpf_map_delete_elem(&orders, &p->flow);
+        begin_flow(f, p);
         return DELIVER_WHOLE;
     }
     __u32 side = p->side & 1;
@@ -291,7 +319,7 @@ static __always_inline int keep_or_deliver(struct __sk_buff *skb, const struct p
         if (next)
             kept = take_turn(skb, f, p, &deliver_bytes);
         else if (is_before(f->next_seq[side], p->seq + size) && !in_body)
-            f->turn = FILTER_TURN_UNSAFE; /* what is missing, or new in it, may be anything */
+            f->unsafe = 1; /* what is missing, or new in it, may be anything */
         if (!known || is_before(f->next_seq[side], p->seq + size)) {
             f->next_seq[side] = p->seq + size;
             f->seq_known[side] = 1;

@@ -155,21 +155,22 @@ static bool is_reply(struct bytes b)
 static void model_ask(struct filter_flow *f, const struct packet *p, bool quiet)
 {
     size_t bytes = is_one_request(p->payload) ? p->payload.size : find_request_end(p->payload);
-    f->turn = quiet && bytes ? FILTER_TURN_ASKED : FILTER_TURN_UNSAFE;
+    f->unsafe |= !quiet || !bytes;
+    f->turn = FILTER_TURN_ASKED;
     f->asker = (uint8_t)p->side;
     f->request_end = p->seq + (uint32_t)bytes;
 }
 
 static bool is_uploading(const struct filter_flow *f)
 {
-    return f->turn != FILTER_TURN_UNKNOWN && f->turn != FILTER_TURN_UNSAFE &&
+    return !f->unsafe && f->turn != FILTER_TURN_UNKNOWN &&
            seq_compare(f->next_seq[f->asker], f->request_end) < 0;
 }
 
 static bool is_body(const struct filter_flow *f, const struct packet *p)
 {
     if (p->side != f->asker)
-        return f->turn == FILTER_TURN_BODY;
+        return !f->unsafe && f->turn == FILTER_TURN_BODY;
     return is_uploading(f) && seq_compare(p->seq + p->payload_bytes, f->request_end) <= 0;
 }
 
@@ -179,9 +180,10 @@ static size_t model_answer(struct filter_flow *f, const struct packet *p)
     bool interim = is_reply(p->payload) && p->payload.data[9] == '1';
     if (interim && ends_with_empty_line(p->payload) && is_uploading(f))
         return p->payload.size;
-    f->turn = FILTER_TURN_UNSAFE;
-    if (!is_reply(p->payload) || interim)
+    if (!is_reply(p->payload) || interim) {
+        f->unsafe = 1;
         return p->payload.size;
+    }
     if (ends_with_empty_line(p->payload)) {
         f->turn = FILTER_TURN_BODY;
         return p->payload.size;
@@ -219,9 +221,11 @@ static size_t model_turn(struct model_flow *flow, const struct packet *p)
     if (asks && is_uploading(f)) {
         if (is_body(f, p))
             return 0;
-        f->turn = FILTER_TURN_UNSAFE;
+        f->unsafe = 1;
         return all;
     }
+    if (f->unsafe)
+        return is_ordered(flow, p) ? 0 : all;
     switch (f->turn) {
     case FILTER_TURN_UNKNOWN:
         model_ask(f, p, true);
@@ -229,7 +233,7 @@ static size_t model_turn(struct model_flow *flow, const struct packet *p)
     case FILTER_TURN_ASKED:
         if (!asks)
             return model_answer(f, p);
-        f->turn = FILTER_TURN_UNSAFE;
+        f->unsafe = 1;
         return all;
     case FILTER_TURN_BODY:
         if (!asks)
@@ -242,7 +246,7 @@ static size_t model_turn(struct model_flow *flow, const struct packet *p)
         model_ask(f, p, quiet);
         return all;
     default:
-        return is_ordered(flow, p) ? 0 : all;
+        return all;
     }
 }
 
@@ -297,7 +301,7 @@ static void model_payload(struct model *m, struct model_flow *f, const struct pa
     if (next)
         size = model_turn(f, p);
     else if (ahead + (int32_t)p->payload_bytes > 0 && !in_body)
-        state->turn = FILTER_TURN_UNSAFE;
+        state->unsafe = 1;
     if (!known || ahead + (int32_t)p->payload_bytes > 0) {
         state->next_seq[p->side] = p->seq + p->payload_bytes;
         state->seq_known[p->side] = 1;

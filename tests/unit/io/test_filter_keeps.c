@@ -1107,6 +1107,23 @@ static void ordered_turn_ends_when_the_other_side_sends(void **state)
     ASSERT_BODY_DELIVERED(s, SERVER, 1000);
 }
 
+static void connection_that_begins_with_payload_is_delivered_whole(void **state)
+{
+    struct scene *s = *state;
+    s->flags = TCP_SYN;
+    struct frame_spec syn = spec_of(s, CLIENT, bytes_from_string(GET));
+    syn.flags = TCP_SYN;
+    assert_int_equal(send_spec(s, &syn), strlen(GET));
+    s->seq[CLIENT] += 1 + (uint32_t)strlen(GET);
+    s->ack[SERVER] = s->seq[CLIENT];
+    s->flags = 0;
+    assert_int_equal(send_flags(s, SERVER, TCP_SYN), 0);
+    ASSERT_DELIVERED(s, CLIENT, GET);
+    ASSERT_DELIVERED(s, SERVER, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n");
+    ASSERT_BODY_DELIVERED(s, SERVER, 100);
+    ASSERT_ACK_KEPT(s, CLIENT);
+}
+
 static void ordered_turn_holds_before_the_other_side_has_sent_anything(void **state)
 {
     struct scene *s = *state;
@@ -1292,6 +1309,7 @@ int main(void)
         TEST(packet_across_the_end_of_an_ordered_length_is_delivered_whole),
         TEST(sequence_numbers_wrap_in_an_ordered_length),
         TEST(ordered_turn_ends_when_the_other_side_sends),
+        TEST(connection_that_begins_with_payload_is_delivered_whole),
         TEST(ordered_turn_holds_before_the_other_side_has_sent_anything),
         TEST(turn_that_was_ordered_too_late_has_no_effect),
         TEST(ordered_tunnel_is_kept_but_for_its_end),
