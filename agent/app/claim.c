@@ -18,15 +18,21 @@ static int choose_who(struct claim *c, const char *user)
     return error;
 }
 
-/* Returns @error, if that is one. */
-static int give(const struct claim *c, const char *path, bool group, int error)
+static int give(const struct claim *c, const char *path, bool group)
 {
-    if (error < 0)
-        return error;
-    error = identity_give(&c->who, path, group);
+    int error = identity_give(&c->who, path, group);
     if (error < 0)
         log_error("%s: can't be given to the agent's user: %s", path, strerror(-error));
     return error;
+}
+
+/* A folder that was made is given even if @error came of what it is for. Returns that first. */
+static int give_folder(const struct claim *c, const char *folder, bool made, int error)
+{
+    if (!made || access(folder, F_OK) < 0)
+        return error;
+    int why = give(c, folder, true);
+    return error < 0 ? error : why;
 }
 
 static int open_state(struct claim *c, const char *folder)
@@ -38,7 +44,7 @@ static int open_state(struct claim *c, const char *folder)
     if (error < 0)
         log_error("state %s: %s", folder,
                   error == -EWOULDBLOCK ? "another agent uses it" : strerror(-error));
-    return made ? give(c, folder, true, error) : error;
+    return give_folder(c, folder, made, error);
 }
 
 /* A socket that nobody chose is no reason not to count. */
@@ -50,15 +56,13 @@ static int open_socket(struct claim *c, const struct settings_control *s)
     strcpy(copy, s->path);
     const char *folder = dirname(copy);
     bool made = access(folder, F_OK) < 0;
-    int error = control_socket_open(&c->socket, s->path, s->group, &c->no_socket);
-    if (error == 0) {
-        error = give(c, s->path, !s->group, 0);
-        return made ? give(c, folder, true, error) : error;
-    }
-    if (!s->chosen)
-        return 0;
-    log_error("%s", c->no_socket.data ? c->no_socket.data : strerror(-error));
-    return error;
+    int failed = control_socket_open(&c->socket, s->path, s->group, &c->no_socket);
+    int error = failed ? 0 : give(c, s->path, !s->group);
+    error = give_folder(c, folder, made, error);
+    if (!failed || !s->chosen)
+        return error;
+    log_error("%s", c->no_socket.data ? c->no_socket.data : strerror(-failed));
+    return failed;
 }
 
 int claim_make(struct claim *c, const struct settings *s)

@@ -22,8 +22,9 @@ struct talk {
     enum control_verb verb;
     size_t services_max;
     bool reloading;
-    bool waiting; /* for reports */
-    bool asking;  /* the workers are yet to be asked, or the reload to begin */
+    bool waiting;    /* for reports */
+    bool asking;     /* the workers are yet to be asked, or the reload to begin */
+    uint64_t number; /* of reloads that were asked for, this one included */
     uint64_t since_ms;
     uint64_t interval_ms; /* of a watch, else 0 */
     uint64_t next_ms;     /* when it is over */
@@ -36,7 +37,8 @@ struct control {
     struct control_server *server;
     struct health *health;
     uv_timer_t alarm;
-    uint64_t asked_ms; /* for talks, workers or a reload */
+    uint64_t asked_ms;     /* for talks, workers or a reload */
+    uint64_t reload_count; /* that were asked for */
     struct talk talks[CONTROL_CLIENTS_MAX];
 };
 
@@ -184,29 +186,34 @@ static void wait_for_reports(struct control *c, struct talk *t)
 
 static void begin_reload(struct control *c, struct talk *t)
 {
+    t->asking = false;
     t->reloading = true;
     c->agent.reload(c->agent.context, on_reloaded, t);
 }
 
-/* Ask the workers, and reload, for the talks that want it, if the gap is over. */
+/* Ask the workers, and reload once, for the talks that want it, if the gap is over. */
 static void ask_workers(struct control *c)
 {
     if (now_ms(c) - c->asked_ms < CONTROL_GAP_MS)
         return;
     bool reports = false;
+    struct talk *first = NULL; /* to ask for a reload */
     for (unsigned i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         struct talk *t = &c->talks[i];
         if (!t->asking)
             continue;
-        t->asking = false;
         c->asked_ms = now_ms(c);
-        if (t->verb == CONTROL_DO_RELOAD)
-            begin_reload(c, t);
-        else
+        if (t->verb != CONTROL_DO_RELOAD) {
+            t->asking = false;
             reports = true;
+        } else if (!first || t->number < first->number) {
+            first = t;
+        }
     }
     if (reports)
         c->agent.want_reports(c->agent.context);
+    if (first)
+        begin_reload(c, first);
 }
 
 static void go_on(struct control *c, unsigned client)
@@ -269,10 +276,12 @@ static void begin_talk(struct control *c, unsigned client, const struct control_
         t->interval_ms = r->interval_ms;
         t->next_ms = now_ms(c) + r->interval_ms;
     }
-    if (r->verb == CONTROL_DO_RELOAD)
+    if (r->verb == CONTROL_DO_RELOAD) {
         t->asking = true;
-    else
+        t->number = ++c->reload_count;
+    } else {
         wait_for_reports(c, t);
+    }
     ask_workers(c);
     set_alarm(c);
 }

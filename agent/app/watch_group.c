@@ -120,6 +120,8 @@ int watch_group_start(struct watch_group *g, struct watch_group *former)
         dismiss(former);
     for (unsigned i = 0; error == 0 && i < g->count; i++)
         error = watch_start(g->shares[i].watch);
+    if (error < 0)
+        dismiss(g); /* its claims can't be left any more without the rights */
     privileges_lower();
     return error;
 }

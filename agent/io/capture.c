@@ -278,6 +278,10 @@ int capture_join(struct capture *c, struct capture_group *group)
     int r = group->members ? set_int(c, PACKET_FANOUT, group->id | type << 16)
                            : group_make(c, group, type);
     group->members += r == 0;
+    if (r == -EINVAL) { /* its interface went down (before Linux 6.13) */
+        int why = take_error(c);
+        r = why < 0 ? why : r;
+    }
     return r;
 }
 

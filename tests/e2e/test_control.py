@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
 
 from harness import (HTTPACCT, LabTest, Totals, httpacct, main, require, require_root, run,
                      wait_for)
@@ -250,6 +251,14 @@ class ReloadOfAProcessTest(ControlTest):
         self.assertEqual(self.agent.stop(), 0, self.agent.err)
         self.fails(HTTPACCT, "-c", self.config, "reload", "--pid", self.agent.process.pid,
                    says="No such process")
+
+    def test_a_process_of_another_program_gets_no_signal(self):
+        self.write(f"{RULES} control = false;")
+        with subprocess.Popen(["sleep", "600"]) as other:
+            self.fails(HTTPACCT, "-c", self.config, "reload", "--pid", other.pid,
+                       says="is no httpacct")
+            self.assertIsNone(other.poll())
+            other.kill()
 
 
 class HostileTest(ControlTest):

@@ -748,6 +748,23 @@ static void interface_that_can_not_be_captured_is_refused(void **state)
     assert_int_equal(capture_open(&w.capture, &options), -ENODEV);
 }
 
+/* Before Linux 6.13, when it joins; else when it is read. */
+static void interface_that_went_down_before_it_joins_is_told(void **state)
+{
+    (void)state;
+    struct watch w = {0};
+    veth_add();
+    const struct netif va = netif_of("va");
+    struct capture_options options = options_of(&w, &va);
+    options.leads = true;
+    assert_int_equal(capture_open(&w.capture, &options), 0);
+    shell("ip link set va down");
+    struct capture_group group = {0};
+    int error = capture_join(w.capture, &group);
+    assert_int_equal(error ? error : wait_for_error(&w), -ENETDOWN);
+    watch_end(&w);
+}
+
 /* Since it was looked up, it got another name, and another one has its own. */
 static void interface_is_opened_by_its_index(void **state)
 {
@@ -1075,6 +1092,7 @@ int main(void)
         cmocka_unit_test(nothing_comes_in_after_stop),
         cmocka_unit_test_teardown(interface_that_goes_down_is_told_once, links_remove),
         cmocka_unit_test_teardown(interface_that_can_not_be_captured_is_refused, links_remove),
+        cmocka_unit_test_teardown(interface_that_went_down_before_it_joins_is_told, links_remove),
         cmocka_unit_test_teardown(interface_is_opened_by_its_index, links_remove),
         cmocka_unit_test(without_rights_it_is_eperm),
         cmocka_unit_test_teardown(bodies_are_kept_and_counted, links_remove),
