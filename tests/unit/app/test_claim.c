@@ -1,17 +1,20 @@
 #include "app/claim.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "support/skip.h"
 
 static char folder[] = "/tmp/test_claim.XXXXXX";
 static char run_folder[64];
@@ -92,6 +95,63 @@ static void a_socket_that_nobody_chose_may_be_missing(void **state)
     claim_deinit(&c);
 }
 
+static void assert_owner(const char *what, const char *user)
+{
+    struct stat found;
+    assert_int_equal(stat(what, &found), 0);
+    const struct passwd *wanted = getpwnam(user);
+    assert_non_null(wanted);
+    assert_int_equal(found.st_uid, wanted->pw_uid);
+}
+
+static void what_is_made_is_given_to_the_user_even_if_it_fails(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        test_skip("only root can give things away");
+    rmdir(run_folder);
+    rmdir(state_folder);
+    struct settings s = asked_for(true, true);
+    s.user.name = "nobody";
+    s.control.group = "no-such-group";
+    struct claim c = {0};
+    text_clear(&log_lines);
+    assert_int_equal(claim_make(&c, &s), -ENOENT);
+    assert_non_null(strstr(log_lines.data, "there is no group no-such-group"));
+    assert_owner(run_folder, "nobody");
+    assert_owner(state_folder, "nobody");
+    claim_deinit(&c);
+
+    s.control.group = NULL;
+    c = (struct claim){0};
+    assert_int_equal(claim_make(&c, &s), 0);
+    assert_owner(path, "nobody");
+    claim_deinit(&c);
+}
+
+static void a_user_that_is_not_there_is_an_error(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        test_skip("only root becomes another user");
+    struct settings s = asked_for(false, false);
+    s.user.name = "no-such-user";
+    struct claim c = {0};
+    text_clear(&log_lines);
+    assert_int_equal(claim_make(&c, &s), -ENOENT);
+    assert_non_null(strstr(log_lines.data, "there is no user no-such-user"));
+}
+
+/* Also when a test is skipped. */
+static void clean_up(void)
+{
+    log_set_writer(NULL, NULL);
+    text_deinit(&log_lines);
+    rmdir(run_folder);
+    rmdir(state_folder);
+    rmdir(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +159,8 @@ int main(void)
         cmocka_unit_test(nothing_is_made_that_is_not_wanted),
         cmocka_unit_test(each_is_for_one_agent),
         cmocka_unit_test(a_socket_that_nobody_chose_may_be_missing),
+        cmocka_unit_test(what_is_made_is_given_to_the_user_even_if_it_fails),
+        cmocka_unit_test(a_user_that_is_not_there_is_an_error),
     };
     if (!mkdtemp(folder))
         return 1;
@@ -106,11 +168,6 @@ int main(void)
     snprintf(state_folder, sizeof(state_folder), "%s/state", folder);
     snprintf(path, sizeof(path), "%s/run/c.sock", folder);
     log_set_writer(take_line, NULL);
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    log_set_writer(NULL, NULL);
-    text_deinit(&log_lines);
-    rmdir(run_folder);
-    rmdir(state_folder);
-    rmdir(folder);
-    return failed;
+    atexit(clean_up);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
