@@ -377,24 +377,25 @@ static void take_waits(struct engine *e, struct kept_flow *f)
         kept_table_remove(&e->kept, f);
 }
 
-/* It is decided what the flow is: what waited for that is of the same. */
-static void take_waiting(struct engine *e, const struct flow *flow)
-{
-    struct kept_flow *f = kept_table_find_waiting(&e->kept, flow);
-    if (f)
-        take_waits(e, f);
-}
-
 /*
  * Whether the first payload of @flow has been there, so that it is known what it
- * is. @s, its session, if it has closed is not: this may be of the next one.
+ * is, and where it belongs. @s, its session, if it has closed is not: this may be of the
+ * next one.
  */
 static bool is_decided(const struct engine *e, const struct session *s, const struct flow *flow)
 {
     if (s)
-        return !s->closed;
+        return !s->closed && session_knows_places(s);
     const struct embryo *embryo = embryo_table_find(&e->embryos, flow);
     return embryo && embryo->kind == EMBRYO_NOT_HTTP;
+}
+
+/* If it is decided what the flow is, what waited for that is of the same. */
+static void take_waiting(struct engine *e, const struct flow *flow)
+{
+    struct kept_flow *f = kept_table_find_waiting(&e->kept, flow);
+    if (f && is_decided(e, find_session(e, flow), flow))
+        take_waits(e, f);
 }
 
 /* Take what is new of @f, or let it wait. */
@@ -449,10 +450,14 @@ static void take_packet(struct engine *e, const struct packet *p)
         remove_session(e, s);
         s = NULL;
     }
-    if (s)
-        take_session_packet(e, s, p);
-    else
+    if (!s) {
         take_embryo_packet(e, p);
+        return;
+    }
+    bool placed = session_knows_places(s);
+    take_session_packet(e, s, p);
+    if (!placed)
+        take_waiting(e, &p->flow);
 }
 
 void engine_untracked(struct engine *e, uint64_t ip_bytes)

@@ -79,6 +79,12 @@ bool session_is_reused(const struct session *s, const struct packet *p);
  */
 void session_close(struct session *s, struct session_env *env);
 
+/* Whether it is known where both streams begin. With TCP Fast Open, data may come before. */
+static inline bool session_knows_places(const struct session *s)
+{
+    return s->stream[0].started && s->stream[1].started;
+}
+
 /* False once it is certain that it is not HTTP: it is to be closed then. */
 static inline bool session_may_be_http(const struct session *s)
 {

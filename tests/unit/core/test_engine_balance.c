@@ -280,8 +280,9 @@ static bool land(struct talk *k, enum direction d)
 }
 
 /*
- * Something received before comes once more, cut differently: sent again, unless
- * its sender knows that it was received; else the network has doubled it.
+ * Something received before comes once more, cut differently. If its sender knows that
+ * it was received, the network has doubled it, with its first acknowledgment; else it is
+ * sent again.
  */
 static void repeat(struct talk *k, enum direction d)
 {

@@ -104,13 +104,15 @@ static struct model_flow *find(struct model *m, const struct flow *flow)
     return NULL;
 }
 
-static struct model_flow *add(struct model *m, const struct packet *p)
+static struct model_flow *add(struct model *m, const struct packet *p, uint32_t next_seq)
 {
     struct model_flow *f = &m->flows[m->flow_next++ % FLOWS_MAX];
     if (f->used)
         end_flow(m, f);
     *f = (struct model_flow){.flow = p->flow, .used = true};
     f->f.next_seq[!p->side] = p->ack;
+    f->f.next_seq[p->side] = next_seq;
+    f->f.seq_known[p->side] = 1;
     return f;
 }
 
@@ -312,15 +314,35 @@ static void model_payload(struct model *m, struct model_flow *f, const struct pa
         deliver(m, f, p, frame, size);
 }
 
+static void model_begin(struct model *m, struct model_flow *f, const struct packet *p)
+{
+    uint32_t next_seq = p->seq + 1 + p->payload_bytes;
+    if (!f) {
+        if (p->payload_bytes)
+            add(m, p, next_seq)->f.unsafe = 1;
+        return;
+    }
+    f->order = (struct filter_order){0};
+    f->f.unsafe = 1;
+    if (f->f.next_seq[p->side] - next_seq > 1 << 30) {
+        f->f.next_seq[p->side] = next_seq;
+        f->f.seq_known[p->side] = 0;
+    }
+    for (unsigned side = 0; side < 2; side++)
+        if (f->f.unrecorded[side])
+            record(m, f, side, false);
+}
+
 static void model_packet(struct model *m, const struct packet *p, const struct frame *frame)
 {
     struct model_flow *f = find(m, &p->flow);
-    if (f && p->flags & TCP_SYN) {
-        end_flow(m, f);
-        f = NULL;
+    if (p->flags & TCP_SYN) {
+        model_begin(m, f, p);
+        pass(m, NULL, frame);
+        return;
     }
-    if (!f && p->payload_bytes && !(p->flags & TCP_SYN))
-        f = add(m, p);
+    if (!f && p->payload_bytes)
+        f = add(m, p, p->seq);
 
     bool ends = p->flags & (TCP_FIN | TCP_RST);
     if (f && p->payload_bytes)
@@ -406,6 +428,8 @@ struct talk {
     size_t cut;    /* segments are at most that long */
     bool troubled; /* segments come early, again, or not at all */
     bool lasts;    /* nothing yet has ended the connection */
+    bool opened;   /* its SYNs were seen */
+    uint32_t initial_seq[2];
 };
 
 static unsigned dice(unsigned sides)
@@ -621,6 +645,39 @@ static void (*const exchanges[])(struct talk *t) = {
     tunnel,
 };
 
+static void send_syn(struct talk *t, enum direction d, struct bytes payload)
+{
+    conversation_packet(&t->c, d,
+                        &(struct conversation_packet){
+                            .flags = d == DIRECTION_IN ? TCP_SYN : TCP_SYN | TCP_ACK,
+                            .seq = t->initial_seq[d],
+                            .ack = d == DIRECTION_IN ? 0 : t->initial_seq[!d] + 1,
+                            .payload = payload,
+                        });
+}
+
+/* With a request on the SYN, or without. */
+static void open_connection(struct talk *t)
+{
+    bool fast = dice(8) == 0;
+    for (enum direction d = DIRECTION_IN; d <= DIRECTION_OUT; d++)
+        t->initial_seq[d] = t->c.end[d].seq;
+    t->opened = true;
+    if (!fast) {
+        conversation_open(&t->c);
+        return;
+    }
+    struct bytes request = bytes_from_string("GET /x?s=f HTTP/1.1\r\nHost: h\r\n\r\n");
+    send_syn(t, DIRECTION_IN, request);
+    conversation_miss(&t->c, DIRECTION_IN, 1 + request.size);
+    if (dice(4) == 0)
+        send_syn(t, DIRECTION_IN, bytes_make(NULL, 0));
+    conversation_syn_ack(&t->c);
+    if (dice(2))
+        pipelined_exchange(t);
+    reply(t, "200 OK", some_size());
+}
+
 static void talk(struct talk *t)
 {
     static const size_t cuts[] = {1448, 1448, 1448, 536, 20000};
@@ -628,14 +685,20 @@ static void talk(struct talk *t)
     t->c.gso_size = dice(4) ? 0 : 1000;
     t->troubled = dice(2);
     t->lasts = true;
+    t->opened = false;
     for (enum direction d = DIRECTION_IN; d <= DIRECTION_OUT; d++)
         t->c.end[d].ack = t->c.end[!d].seq;
     if (t->troubled || dice(10)) /* where it begins must be known */
-        conversation_open(&t->c);
+        open_connection(t);
     if (dice(10) == 0)
         not_http(t);
-    for (unsigned count = 1 + dice(EXCHANGES_MAX); count && t->lasts; count--)
+    for (unsigned count = 1 + dice(EXCHANGES_MAX); count && t->lasts; count--) {
         exchanges[dice(ARRAY_SIZE(exchanges))](t);
+        /* Where there is a hole, it is charged before what is behind that: not all ACKs are seen.
+         */
+        if (t->opened && !t->troubled && t->lasts && dice(10) == 0)
+            send_syn(t, (enum direction)dice(2), bytes_make(NULL, 0));
+    }
     if (t->troubled || dice(5)) /* whose end says how much was received */
         conversation_close(&t->c);
     else
