@@ -115,7 +115,7 @@ struct filter_flow {
     __u8 ended[2];      /* FIN seen, or RST */
     __u8 turn;          /* enum filter_turn */
     __u8 asker;         /* the side that sent the request */
-    __u8 unsafe;        /* more than one request may be under way, for good */
+    __u8 unsafe;        /* what is under way is not known, for good */
     __u8 zero[3];
 };
 

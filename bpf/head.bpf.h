@@ -20,8 +20,8 @@ struct scratch {
     /* Here, and not in registers, the verifier need not follow what they are. */
     __u32 head_bytes;
     __u32 length_at; /* where the value of Content-Length begins */
-    __u32 lines;
-    __u64 doubts; /* not 0: what is there is not plain, see find_empty_line() */
+    __u32 part;      /* enum part */
+    __u64 doubts;    /* not 0: what is there is not plain, see doubts_in() */
 };
 
 struct {
@@ -60,54 +60,12 @@ static __always_inline __u64 bytes_equal(__u64 word, __u8 c)
     return (difference - low) & ~difference & high;
 }
 
-/*
- * What is not plain in @word, whose LFs are @line_feeds: a CR without LF, which readers
- * take differently, or a line that may begin with Content-Length or Transfer-Encoding.
- */
-static __always_inline __u64 doubts_in(__u64 word, __u64 line_feeds)
-{
-    __u64 doubts = bytes_equal(word, '\r') << 8 & ~line_feeds;
-    if (!line_feeds)
-        return doubts;
-    __u64 lower = word | 0x2020202020202020;
-    return doubts | (line_feeds << 8 & (bytes_equal(lower, 'c') | bytes_equal(lower, 't')));
-}
-
-/*
- * Load @size bytes of the payload into the scratch, and look for an empty line, LF LF
- * or LF CR LF, in the first @look of them. Returns a number of bytes that ends behind
- * it by a few at most; 0 without one; -1 if it can't be told. Two LF with any byte
- * between them pass for one, too. Notes doubts in the scratch.
- *
- * Global, as others below, so that the verifier looks at it once and not for each
- * caller.
- */
-__noinline int find_empty_line(struct __sk_buff *skb, __u32 offset, __u32 size, __u32 look)
-{
-    struct scratch *s = scratch();
-    if (!s || !load_scratch(skb, s, offset, size))
-        return -1;
-    s->doubts = 0;
-    for (__u32 i = 0; i < SCAN_MAX; i += SCAN_STEP) {
-        if (i + 1 >= look)
-            break;
-        __u64 word = *(__u64 *)(s->data + i);
-        if (i + 8 > look)
-            word &= (1ull << 8 * (look - i)) - 1;
-        __u64 found = bytes_equal(word, '\n');
-        s->doubts |= doubts_in(word, found);
-        if (found & (found >> 8) || found & (found >> 16))
-            return i + 8;
-    }
-    return 0;
-}
-
 /* What a line of a head tells of where the message ends. */
 enum field { FIELD_ANY, FIELD_CONTENT_LENGTH, FIELD_UNSAFE, FIELD_EMPTY };
 
 /*
  * Which field begins behind the LF at @at of the scratch. Folded lines and transfer codings are
- * beyond what is understood here.
+ * beyond what is understood here, and a field without a name is none.
  */
 __noinline int field_behind(__u32 at)
 {
@@ -118,7 +76,7 @@ __noinline int field_behind(__u32 at)
     const __u8 *field = s->data + (at & (SCAN_MAX - 1)) + 1;
     if (field[0] == '\n' || (field[0] == '\r' && field[1] == '\n'))
         return FIELD_EMPTY;
-    if (field[0] == ' ' || field[0] == '\t')
+    if (field[0] == ' ' || field[0] == '\t' || field[0] == ':')
         return FIELD_UNSAFE;
     __u64 name = *(const __u64 *)field | lower;
     if (name == bpf_cpu_to_be64(0x7472616e73666572)) /* transfer */
@@ -131,15 +89,69 @@ __noinline int field_behind(__u32 at)
     return field[7] == '-' && field[14] == ':' ? FIELD_CONTENT_LENGTH : FIELD_UNSAFE;
 }
 
+/*
+ * Not 0 if there is what is not plain in @word, which is at @at of the scratch and has
+ * @line_feeds: a CR without LF, which readers take differently, a folded line, or a field
+ * that tells of a body.
+ */
+static __always_inline __u64 doubts_in(__u64 word, __u64 line_feeds, __u32 at)
+{
+    __u64 doubts = bytes_equal(word, '\r') << 8 & ~line_feeds;
+    __u64 first = line_feeds << 8; /* of a line */
+    if (!first)
+        return doubts;
+    doubts |= first & (bytes_equal(word, ' ') | bytes_equal(word, '\t'));
+    __u64 lower = word | 0x2020202020202020;
+    __u64 fields = first & (bytes_equal(lower, 'c') | bytes_equal(lower, 't'));
+    if (!fields)
+        return doubts;
+    if (fields & (fields - 1))
+        return fields; /* two lines in eight bytes */
+    __u32 index = (fields >> 7) * 0x0001020304050607 >> 56;
+    return doubts | (field_behind(at + index - 1) != FIELD_ANY);
+}
+
+/*
+ * Load @size bytes of the payload into the scratch, and look for an empty line, LF LF
+ * or LF CR LF, in the first @look of them. Returns a number of bytes that ends behind
+ * it by a few at most; 0 without one; -1 if it can't be told. Two LF with any byte
+ * between them pass for one, too. If it @judges, and there is none, the scratch has doubts.
+ *
+ * Global, as others below, so that the verifier looks at it once and not for each
+ * caller.
+ */
+__noinline int find_empty_line(struct __sk_buff *skb, __u32 offset, __u32 size, __u32 look,
+                               __u32 judges)
+{
+    struct scratch *s = scratch();
+    if (!s || !load_scratch(skb, s, offset, size))
+        return -1;
+    s->doubts = 0;
+    for (__u32 i = 0; i < SCAN_MAX; i += SCAN_STEP) {
+        if (i + 1 >= look)
+            break;
+        __u64 word = *(__u64 *)(s->data + i);
+        if (i + 8 > look)
+            word &= (1ull << 8 * (look - i)) - 1;
+        __u64 found = bytes_equal(word, '\n');
+        if (judges)
+            s->doubts |= doubts_in(word, found, i);
+        if (found & (found >> 8) || found & (found >> 16))
+            return i + 8;
+    }
+    return 0;
+}
+
 /* Whether the line that ends with the LF at @end of the scratch is a request line of HTTP/1. */
 __noinline int is_request_line(__u32 end)
 {
-    enum { VERSION_BYTES = 10 }; /* " HTTP/1.d" CR */
+    enum { VERSION_BYTES = 10 }; /* " HTTP/1.1" CR */
     const struct scratch *s = scratch();
     if (!s || end < VERSION_BYTES)
         return 0;
     const __u8 *version = s->data + ((end - VERSION_BYTES) & (SCAN_MAX - 1));
-    return *(const __u64 *)version == bpf_cpu_to_be64(0x20485454502f312e) && version[9] == '\r';
+    return *(const __u64 *)version == bpf_cpu_to_be64(0x20485454502f312e) &&
+           (version[8] == '0' || version[8] == '1') && version[9] == '\r';
 }
 
 /* The decimal number that follows blanks at @at of the scratch and ends the line, or -1. */
@@ -160,6 +172,45 @@ __noinline int number_at(__u32 at)
     return -1;
 }
 
+/* Of a request's head. */
+enum part { PART_METHOD, PART_TARGET, PART_VERSION, PART_NAME, PART_VALUE };
+
+/*
+ * The part that is there behind @c, which was in @part and is followed by @next; -1 if
+ * @c is not plain there. What some reader of HTTP might refuse is not plain.
+ */
+static __always_inline int part_behind(enum part part, __u8 c, __u8 next)
+{
+    bool visible = c > ' ' && c < 0x7f;
+    __u8 lower = c | 0x20;
+    switch (part) {
+    case PART_METHOD:
+        if (c == ' ' && next == '/')
+            return PART_TARGET;
+        return c >= 'A' && c <= 'Z' ? PART_METHOD : -1;
+    case PART_TARGET:
+        if (c == ' ')
+            return PART_VERSION;
+        return visible ? PART_TARGET : -1;
+    case PART_VERSION:
+        return visible ? PART_VERSION : -1;
+    case PART_NAME:
+        if (c == ':')
+            return PART_VALUE;
+        return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'
+                   ? PART_NAME
+                   : -1;
+    default:
+        return c == '\t' || (c >= ' ' && c != 0x7f) ? PART_VALUE : -1;
+    }
+}
+
+/* Whether a line of a head may end in @part, with the LF at @at of the scratch. */
+static __always_inline bool may_end_in(enum part part, __u32 at)
+{
+    return part == PART_VALUE || (part == PART_VERSION && is_request_line(at));
+}
+
 /*
  * How many bytes the request has that the payload begins with: its head, which must be
  * in the first @size bytes, and a body of known length, RFC 9112, section 6.3. Returns -1
@@ -172,16 +223,23 @@ __noinline int find_request_end(struct __sk_buff *skb, __u32 offset, __u32 size)
         return -1;
     s->head_bytes = 0;
     s->length_at = 0;
-    s->lines = 0;
+    s->part = PART_METHOD;
     for (__u32 i = 0; i < SCAN_MAX; i++) {
         if (i >= size)
             break;
-        if (s->data[i] == '\r' && s->data[i + 1] != '\n')
-            return -1;
-        if (s->data[i] != '\n')
+        __u8 c = s->data[i], next = s->data[i + 1];
+        if (c != '\r' && c != '\n') {
+            int part = part_behind(s->part, c, next);
+            if (part < 0)
+                return -1;
+            s->part = part;
             continue;
-        if (!s->lines++ && !is_request_line(i))
+        }
+        if (c == '\r' && (++i >= size || next != '\n'))
             return -1;
+        if (!may_end_in(s->part, i))
+            return -1;
+        s->part = PART_NAME;
         int field = field_behind(i);
         if (field == FIELD_EMPTY) {
             s->head_bytes = i + (s->data[i + 1] == '\r' ? 3 : 2);
@@ -211,12 +269,15 @@ static __always_inline bool begins_with_letter(const struct scratch *s)
     return s->data[0] >= 'A' && s->data[0] <= 'Z';
 }
 
-/* Whether the payload is one request without a body, and no more: a look that costs little. */
+/*
+ * Whether the payload is one request without a body, and no more. A look that costs
+ * little: it may be no request at all, but then there is nothing behind it, either.
+ */
 static __always_inline bool is_one_request(struct __sk_buff *skb, const struct packet *p)
 {
     __u32 last, size = payload_bytes(p);
-    /* But for the empty line that is its end. */
-    if (size <= sizeof(last) || find_empty_line(skb, p->offset, size, size - 2))
+    /* The last two bytes make the empty line that is its end. */
+    if (size <= sizeof(last) || find_empty_line(skb, p->offset, size, size - 2, true))
         return false;
     const struct scratch *s = scratch();
     if (!s || s->doubts || !begins_with_letter(s))

@@ -10,7 +10,9 @@
  * What continues that body is kept. So is what the server sends behind its next
  * packet, if that begins with a reply whose head ends in it, until the client sends
  * something else. A connection on which anything else is seen is delivered whole
- * from then on, but for what the agent orders.
+ * from then on, but for what the agent orders. So is one that begins with payload, or
+ * begins again before its end was seen. One that is first seen with payload, for it was
+ * there before the filter, is taken to have nothing else under way.
  *
  * Only what continues a side's stream is kept. What comes early or again is
  * delivered without its payload, so that the agent can tell the one from the
@@ -32,6 +34,7 @@ enum { DROP = 0, DELIVER_WHOLE = 0x7fffffff };
 enum {
     INLINE_BODY_MAX = 768,      /* a short reply is delivered whole without a look */
     RECORD_BYTES_MAX = 1 << 30, /* well below where 32 bits wrap */
+    SYN_BEHIND_MAX = 1 << 30,   /* of a SYN that comes again, behind what was sent since */
 };
 
 struct {
@@ -209,7 +212,7 @@ static __always_inline __u32 answer(struct __sk_buff *skb, struct filter_flow *f
     if (size <= INLINE_BODY_MAX)
         return 0;
     size = size < SCAN_MAX ? size : SCAN_MAX;
-    int head = find_empty_line(skb, p->offset, size, size);
+    int head = find_empty_line(skb, p->offset, size, size, false);
     if (head <= 0)
         return 0;
     f->turn = FILTER_TURN_BODY;
@@ -230,56 +233,64 @@ static __always_inline bool take_turn(struct __sk_buff *skb, struct filter_flow 
     if (f->unsafe)
         return is_ordered(f, p);
     bool quiet = p->ack == f->next_seq[!(p->side & 1)] || !f->seq_known[!(p->side & 1)];
-    switch (f->turn) {
-    case FILTER_TURN_UNKNOWN:
-        ask(skb, f, p, true);
+    if (f->turn == FILTER_TURN_UNKNOWN || (asks && f->turn != FILTER_TURN_ASKED)) {
+        ask(skb, f, p, quiet);
         return false;
+    }
+    struct reply_start start;
+    switch (f->turn) {
     case FILTER_TURN_ASKED:
         if (asks)
             f->unsafe = 1;
         else
             *deliver_bytes = answer(skb, f, p);
         return false;
-    case FILTER_TURN_BODY: {
-        struct reply_start start;
-        if (!asks)
-            return !is_reply(skb, p, &start);
-        ask(skb, f, p, quiet);
-        return false;
-    }
-    case FILTER_TURN_ANSWERED:
-        if (!asks)
-            return is_ordered(f, p);
-        ask(skb, f, p, quiet);
-        return false;
+    case FILTER_TURN_BODY:
+        return !is_reply(skb, p, &start);
     default:
-        return false;
+        return is_ordered(f, p);
     }
 }
 
+/* A flow of which @p is the first packet, next in its side's stream is @next_seq. */
+static __always_inline void add_flow(const struct packet *p, __u32 next_seq, bool unsafe)
+{
+    __u32 side = p->side & 1;
+    const struct filter_flow first = {
+        .seen_ns = bpf_ktime_get_ns(),
+        .next_seq = {side ? p->ack : next_seq, side ? next_seq : p->ack},
+        .seq_known = {!side, side},
+        .unsafe = unsafe,
+    };
+    bpf_map_update_elem(&flows, &p->flow, &first, BPF_NOEXIST);
+}
+
 /*
- * A connection begins: forget what was before. If it does with payload (TCP Fast
- * Open, RFC 7413), a request is under way that was not looked at.
+ * A SYN. With payload (TCP Fast Open, RFC 7413) a request is under way that was not
+ * looked at. If there is a flow, it has come again, or the end of the connection before
+ * was not seen, or the other end will ignore it: who knows what is under way. The flow
+ * goes on, so that nobody need tell its records from those of another.
  */
 static __always_inline void begin_flow(struct filter_flow *f, const struct packet *p)
 {
     __u32 side = p->side & 1;
-    __u32 size = payload_bytes(p);
-    if (f && f->unsafe && !size && !f->seq_known[side])
-        return; /* the answer to it */
-    if (f)
-        end_flow(f, &p->flow);
+    __u32 next_seq = p->seq + 1 + payload_bytes(p);
     bpf_map_delete_elem(&orders, &p->flow);
-    if (!size || p->rst)
+    if (!f) {
+        if (payload_bytes(p) && !p->rst)
+            add_flow(p, next_seq, true);
         return;
-    __u32 next_seq = p->seq + 1 + size;
-    const struct filter_flow first = {
-        .seen_ns = bpf_ktime_get_ns(),
-        .next_seq = {side ? 0 : next_seq, side ? next_seq : 0},
-        .seq_known = {!side, side},
-        .unsafe = 1,
-    };
-    bpf_map_update_elem(&flows, &p->flow, &first, BPF_NOEXIST);
+    }
+    f->unsafe = 1;
+    if (f->next_seq[side] - next_seq > SYN_BEHIND_MAX) { /* of another connection */
+        f->next_seq[side] = next_seq;
+        f->seq_known[side] = 0;
+    }
+    f->ended[0] = f->ended[1] = 0;
+    if (f->unrecorded[0])
+        record(f, &p->flow, 0, false);
+    if (f->unrecorded[1])
+        record(f, &p->flow, 1, false);
 }
 
 /* Returns how many bytes of the packet to deliver. */
@@ -294,11 +305,7 @@ static __always_inline int keep_or_deliver(struct __sk_buff *skb, const struct p
     }
     __u32 side = p->side & 1;
     if (!f && size) {
-        const struct filter_flow first = {
-            .seen_ns = bpf_ktime_get_ns(),
-            .next_seq = {side ? p->ack : 0, side ? 0 : p->ack},
-        };
-        bpf_map_update_elem(&flows, &p->flow, &first, BPF_NOEXIST);
+        add_flow(p, p->seq, false);
         f = bpf_map_lookup_elem(&flows, &p->flow);
     }
     if (!f) /* before its first payload, or the table is full */
