@@ -35,6 +35,8 @@ ETHERNET_HEADER_BYTES = 14
 CLONE_NEWNET = 0x40000000
 
 os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
+# A shell's background jobs ignore it, and so would what they start and end by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def skip(reason):
