@@ -38,7 +38,9 @@ class CountOnceTest(LabTest):
             namespace.offload(interface, False)
 
     def add_bridge(self, namespace, name, address, port):
-        namespace.run("ip", "link", "add", name, "type", "bridge")
+        """A link address of its own, or it would be that of a port, and change with them."""
+        own = ":".join(["02:00", *(f"{int(part):02x}" for part in address.split("."))])
+        namespace.run("ip", "link", "add", name, "address", own, "type", "bridge")
         namespace.run("ip", "link", "set", port, "master", name)
         namespace.run("ip", "addr", "add", f"{address}/24", "dev", name)
         namespace.run("ip", "link", "set", name, "up")
