@@ -110,13 +110,13 @@ struct filter_flow {
     __u32 recorded[2];          /* kept payload that a record has told */
     __u32 record_count[2];
     __u32 request_end; /* of the request that is under way, with its body */
+    __u32 ended;       /* which sides have: a half for each */
     __u8 seq_known[2];
     __u8 unrecorded[2]; /* something was kept since the last record */
-    __u8 ended[2];      /* FIN seen, or RST */
     __u8 turn;          /* enum filter_turn */
     __u8 asker;         /* the side that sent the request */
     __u8 unsafe;        /* what is under way is not known, for good */
-    __u8 zero[3];
+    __u8 over;          /* its last record is made, or about to be */
 };
 
 _Static_assert(sizeof(struct filter_flow) == 112, "no padding, the same on both sides");

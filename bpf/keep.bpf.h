@@ -65,21 +65,29 @@ static __always_inline bool is_before(__u32 a, __u32 b)
 
 /* --- records ------------------------------------------------------------------- */
 
+/* Puts nothing if @f is over: that shows only when the place in the ring is taken. */
 static __always_inline void record(struct filter_flow *f, const struct flow *flow, __u16 side,
                                    bool last)
 {
-    struct filter_record r = {
+    struct filter_record *r = bpf_ringbuf_reserve(&records, sizeof(*r), 0);
+    if (!r)
+        return; /* no room: the next one tells more */
+    if (f->over) {
+        bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);
+        return;
+    }
+    *r = (struct filter_record){
         .flow = *flow,
         .kept = f->kept[side & 1],
         .number = f->record_count[side & 1] + 1,
         .side = side,
         .last = last,
     };
-    if (bpf_ringbuf_output(&records, &r, sizeof(r), BPF_RB_NO_WAKEUP))
-        return; /* no room: the next one tells more */
+    __u32 payload = r->kept.payload, number = r->number;
+    bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
     f->unrecorded[side & 1] = 0;
-    f->recorded[side & 1] = r.kept.payload;
-    f->record_count[side & 1] = r.number;
+    f->recorded[side & 1] = payload;
+    f->record_count[side & 1] = number;
 }
 
 static __always_inline bool has_kept(const struct filter_kept *k)
@@ -91,12 +99,15 @@ static __always_inline bool has_kept(const struct filter_kept *k)
  * The connection is over: forget it, tell what was kept of it and not told yet,
  * and that no more follows if anything was kept at all.
  *
- * The FINs of both sides may meet on two CPUs: it ends on the one that deletes it,
- * and is told as it was before, for its place may be another flow's then.
+ * The packets of both sides may meet on two CPUs: it ends on the one that deletes it,
+ * and is told as it was before, for its place may be another flow's then. What the other
+ * has to tell comes before that in the ring, or not at all.
  */
-static __always_inline void end_flow(const struct filter_flow *f, const struct flow *flow)
+static __always_inline void end_flow(struct filter_flow *f, const struct flow *flow)
 {
     struct filter_flow was = *f;
+    was.over = 0;
+    f->over = 1;
     if (bpf_map_delete_elem(&flows, flow))
         return;
     if (!has_kept(&was.kept[0]) && !has_kept(&was.kept[1]))
@@ -286,11 +297,21 @@ static __always_inline void begin_flow(struct filter_flow *f, const struct packe
         f->next_seq[side] = next_seq;
         f->seq_known[side] = 0;
     }
-    f->ended[0] = f->ended[1] = 0;
+    f->ended = 0;
     if (f->unrecorded[0])
         record(f, &p->flow, 0, false);
     if (f->unrecorded[1])
         record(f, &p->flow, 1, false);
+}
+
+/* @side ends. One instruction, or two CPUs might each find that the other has not. */
+static __always_inline bool have_both_ended(struct filter_flow *f, __u32 side)
+{
+    enum { BITS = 16 };
+    __u32 mine = 0xffffu << BITS * side;
+    if (!(f->ended & mine))
+        __sync_fetch_and_add(&f->ended, 1u << BITS * side);
+    return *(volatile __u32 *)&f->ended & ~mine;
 }
 
 /* Returns how many bytes of the packet to deliver. */
@@ -340,8 +361,7 @@ static __always_inline int keep_or_deliver(struct __sk_buff *skb, const struct p
         else if (deliver_bytes && deliver_bytes < size)
             verdict = p->offset + deliver_bytes;
     }
-    f->ended[side] |= p->fin;
-    if (p->rst || (f->ended[0] && f->ended[1]))
+    if (p->rst || (p->fin && have_both_ended(f, side)))
         end_flow(f, &p->flow);
     else if (f->unrecorded[side])
         record(f, &p->flow, side, false);

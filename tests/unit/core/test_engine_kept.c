@@ -273,8 +273,8 @@ static void model_keep(struct model *m, struct model_flow *f, const struct packe
 
 static bool ends_flow(struct model_flow *f, const struct packet *p)
 {
-    f->f.ended[p->side] |= (p->flags & TCP_FIN) != 0;
-    return p->flags & TCP_RST || (f->f.ended[0] && f->f.ended[1]);
+    f->f.ended |= (p->flags & TCP_FIN ? 1u : 0) << 16 * p->side;
+    return p->flags & TCP_RST || (f->f.ended & 0xffff && f->f.ended >> 16);
 }
 
 /* Deliver @size bytes of the payload, behind what was kept. */
