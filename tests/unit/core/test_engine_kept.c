@@ -20,7 +20,7 @@
 #include "support/trial.h"
 
 enum { CONVERSATIONS = 4000, EXCHANGES_MAX = 6, BODY_MAX = 200000 };
-enum { INLINE_BODY_MAX = 768, SCAN_MAX = 1024, FLOWS_MAX = 8 };
+enum { INLINE_BODY_MAX = 768, SCAN_MAX = 1024, SYN_BEHIND_MAX = 1 << 30, FLOWS_MAX = 8 };
 
 /* --- the filter -------------------------------------------------------------------- */
 
@@ -324,7 +324,8 @@ static void model_begin(struct model *m, struct model_flow *f, const struct pack
     }
     f->order = (struct filter_order){0};
     f->f.unsafe = 1;
-    if (f->f.next_seq[p->side] - next_seq > 1 << 30) {
+    f->f.ended = 0;
+    if (f->f.next_seq[p->side] - next_seq > SYN_BEHIND_MAX) {
         f->f.next_seq[p->side] = next_seq;
         f->f.seq_known[p->side] = 0;
     }
@@ -694,8 +695,7 @@ static void talk(struct talk *t)
         not_http(t);
     for (unsigned count = 1 + dice(EXCHANGES_MAX); count && t->lasts; count--) {
         exchanges[dice(ARRAY_SIZE(exchanges))](t);
-        /* Where there is a hole, it is charged before what is behind that: not all ACKs are seen.
-         */
+        /* Not where there are holes: they would be charged at another time. */
         if (t->opened && !t->troubled && t->lasts && dice(10) == 0)
             send_syn(t, (enum direction)dice(2), bytes_make(NULL, 0));
     }

@@ -524,26 +524,12 @@ static void send_frame_from_peer(const char *interface, const uint8_t *frame, si
     close(there);
 }
 
-static size_t write_16(uint8_t *at, uint16_t value)
-{
-    __be16 network = htons(value);
-    memcpy(at, &network, sizeof(network));
-    return sizeof(network);
-}
-
 /* An IPv4 packet in Ethernet with @tags, of which 0 is none. */
 static size_t write_tagged(uint8_t *frame, size_t size, const uint16_t tags[2])
 {
-    static const uint8_t addresses[2 * ETH_ALEN] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1};
     struct frame_spec spec = spec_of("10.9.0.1", "10.9.0.2");
-    memcpy(frame, addresses, sizeof(addresses));
-    size_t at = sizeof(addresses);
-    for (int i = 0; i < 2 && tags[i]; i++) {
-        at += write_16(frame + at, i || !tags[1] ? ETH_P_8021Q : ETH_P_8021AD);
-        at += write_16(frame + at, tags[i]);
-    }
-    at += write_16(frame + at, ETH_P_IP);
-    return at + frame_build(&spec, frame + at, size - at);
+    size_t link = frame_build_link(ETH_P_IP, tags, frame);
+    return link + frame_build(&spec, frame + link, size - link);
 }
 
 /* Of what comes in, the kernel has put the outer tag beside the frame. */

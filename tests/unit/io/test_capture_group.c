@@ -126,25 +126,6 @@ static void send_frame(int namespace, const char *interface, const uint8_t *fram
     enter(here);
 }
 
-static size_t write_16(uint8_t *at, uint16_t value)
-{
-    __be16 network = htons(value);
-    memcpy(at, &network, sizeof(network));
-    return sizeof(network);
-}
-
-/* An Ethernet header with @tags, of which 0 is none. Returns its length. */
-static size_t write_link(uint8_t *frame, const uint16_t tags[2])
-{
-    size_t at = 2 * ETH_ALEN;
-    memset(frame, 2, at);
-    for (unsigned i = 0; i < 2 && tags[i]; i++) {
-        at += write_16(frame + at, i || !tags[1] ? ETH_P_8021Q : ETH_P_8021AD);
-        at += write_16(frame + at, tags[i]);
-    }
-    return at + write_16(frame + at, ETH_P_IP);
-}
-
 /* A packet of connection @number, from its client or to it. */
 static struct frame_spec spec_of(unsigned number, bool from_client)
 {
@@ -164,7 +145,7 @@ static void send_tagged(struct share *s, const uint16_t tags[2])
     uint8_t frame[FRAME_HEADERS_MAX];
     for (unsigned i = 0; i < CONNECTIONS; i++) {
         struct frame_spec out = spec_of(i, true), in = spec_of(i, false);
-        size_t link_bytes = write_link(frame, tags);
+        size_t link_bytes = frame_build_link(ETH_P_IP, tags, frame);
         uint8_t *ip = frame + link_bytes;
         size_t room = sizeof(frame) - link_bytes;
         send_frame(here, "va", frame, link_bytes + frame_build(&out, ip, room));
@@ -183,7 +164,7 @@ static void send_fragments(unsigned id)
     for (uint16_t offset = 0; offset < size; offset = (uint16_t)(offset + 16)) {
         size_t part = MIN(size - offset, (size_t)16);
         struct fragment_spec f = {.id = id, .offset = offset, .more = offset + part < size};
-        size_t link_bytes = write_link(frame, no_tags);
+        size_t link_bytes = frame_build_link(ETH_P_IP, no_tags, frame);
         size_t ip_bytes = frame_build_fragment(&spec, &f, bytes_make(segment + offset, part),
                                                frame + link_bytes, sizeof(frame) - link_bytes);
         send_frame(here, "va", frame, link_bytes + ip_bytes);

@@ -22,6 +22,7 @@
 #include "filter.skel.h"
 #include "io/filter.h"
 #include "support/frames.h"
+#include "support/kernel_run.h"
 #include "support/skip.h"
 
 enum { HEADER = 40, HEADER6 = 60, SOURCE = 40000, WATCHED = 8080, FRAME_MAX = 3000 };
@@ -146,20 +147,10 @@ static struct filter_options options_of(const struct port_set *ports)
     };
 }
 
-static struct filter *open_or_skip(const struct filter_options *options)
-{
-    struct filter *f = NULL;
-    int r = filter_open(&f, options);
-    if (r == -EPERM)
-        test_skip("loading a filter needs CAP_BPF");
-    assert_int_equal(r, 0);
-    return f;
-}
-
 static struct program program_open(struct port_set ports)
 {
     struct filter_options options = options_of(&ports);
-    return (struct program){open_or_skip(&options), ports};
+    return (struct program){kernel_run_open(&options), ports};
 }
 
 static uint32_t run_program(int fd, const struct test_frame *t)
@@ -520,7 +511,7 @@ static void super_packet_counts_as_one_if_segments_are_not_wanted(void **state)
     struct port_set ports = watched();
     struct filter_options options = options_of(&ports);
     options.super_packets = false;
-    struct filter *f = open_or_skip(&options);
+    struct filter *f = kernel_run_open(&options);
     struct frame_spec spec = spec_ipv4(2800);
     struct test_frame t = untagged(&spec);
     t.gso_size = 1000;
@@ -535,7 +526,7 @@ static void frame_without_link_header_begins_with_ip(void **state)
     struct port_set ports = watched();
     struct filter_options options = options_of(&ports);
     options.link_header_bytes = 0;
-    struct filter *f = open_or_skip(&options);
+    struct filter *f = kernel_run_open(&options);
     struct frame_spec spec = spec_ipv6(9);
     struct test_frame t = {.size = 0};
     /* From what it takes off, the kernel tells the protocol. */
@@ -691,7 +682,7 @@ static void filter_and_decoder_agree_on_the_flow_of_random_frames(void **state)
     const struct port_set all = {.count = 0};
     struct filter_options options = options_of(&all);
     options.keeps = true;
-    struct tracked tracked = {.filter = open_or_skip(&options)};
+    struct tracked tracked = {.filter = kernel_run_open(&options)};
     unsigned expected = 0;
     for (int i = 0; i < 50000; i++) {
         struct test_frame t = random_frame();

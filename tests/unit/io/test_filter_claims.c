@@ -20,6 +20,7 @@
 #include "io/claims.h"
 #include "io/filter.h"
 #include "support/frames.h"
+#include "support/kernel_run.h"
 #include "support/skip.h"
 
 enum { HEADER = 40, PAYLOAD = 100, CLIENT_PORT = 40000, SERVER_PORT = 8080 };
@@ -35,6 +36,7 @@ struct lab {
 };
 
 static const uint8_t zeros[PAYLOAD];
+static const uint16_t no_tags[2];
 
 static uint32_t claimant_of(unsigned i)
 {
@@ -51,16 +53,14 @@ static void set_up_keeping(struct lab *lab, bool keeps)
     struct port_set ports = {0};
     port_set_add(&ports, SERVER_PORT);
     for (unsigned i = 0; i < FILTERS; i++) {
-        assert_int_equal(filter_open(&lab->filters[i],
-                                     &(struct filter_options){
-                                         .link_header_bytes = ETH_HLEN,
-                                         .super_packets = true,
-                                         .keeps = keeps,
-                                         .ports = &ports,
-                                         .claimant = claimant_of(i),
-                                         .claims = lab->claims,
-                                     }),
-                         0);
+        lab->filters[i] = kernel_run_open(&(struct filter_options){
+            .link_header_bytes = ETH_HLEN,
+            .super_packets = true,
+            .keeps = keeps,
+            .ports = &ports,
+            .claimant = claimant_of(i),
+            .claims = lab->claims,
+        });
         assert_int_equal(claims_join(lab->claims, claimant_of(i)), 0);
     }
 }
@@ -106,31 +106,6 @@ static struct frame_spec packet(enum who who, uint8_t flags, size_t payload_byte
     };
 }
 
-static size_t write_16(uint8_t *at, uint16_t value)
-{
-    __be16 network = htons(value);
-    memcpy(at, &network, sizeof(network));
-    return sizeof(network);
-}
-
-/* The kernel takes a link header off before the program sees the rest, so there are two. */
-static size_t write_link(uint8_t *frame, uint16_t vlan)
-{
-    size_t at = ETH_HLEN + 2 * ETH_ALEN;
-    memset(frame, 0, at);
-    if (vlan) {
-        at += write_16(frame + at, ETH_P_8021Q);
-        at += write_16(frame + at, vlan);
-    }
-    return at + write_16(frame + at, ETH_P_IP);
-}
-
-static void run_program(int fd, const uint8_t *frame, size_t size)
-{
-    LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (uint32_t)size);
-    assert_int_equal(bpf_prog_test_run_opts(fd, &opts), 0);
-}
-
 static uint64_t count_of(const struct filter_counts *counts, enum filter_class class)
 {
     return counts->of[class].bytes + counts->of[class].control;
@@ -141,7 +116,7 @@ static bool counts_frame(unsigned i, const uint8_t *frame, size_t size, size_t i
 {
     struct filter_counts before, after;
     assert_int_equal(filter_counts(lab.filters[i], &before), 0);
-    run_program(filter_fd(lab.filters[i]), frame, size);
+    assert_true(kernel_run(filter_fd(lab.filters[i]), frame, size, NULL) >= 0);
     assert_int_equal(filter_counts(lab.filters[i], &after), 0);
     uint64_t all = 0;
     for (enum filter_class class = 0; class < FILTER_CLASSES; class ++)
@@ -155,7 +130,7 @@ static bool counts_frame(unsigned i, const uint8_t *frame, size_t size, size_t i
 static bool counts_tagged(unsigned i, const struct frame_spec *spec, uint16_t vlan)
 {
     uint8_t frame[FRAME_MAX];
-    size_t link = write_link(frame, vlan);
+    size_t link = frame_build_link(ETH_P_IP, (const uint16_t[]){vlan, 0}, frame);
     size_t ip_bytes = frame_build(spec, frame + link, sizeof(frame) - link);
     return counts_frame(i, frame, link + ip_bytes, ip_bytes);
 }
@@ -290,7 +265,7 @@ static void fragments_are_counted_once(void **state)
     struct frame_spec spec = packet(CLIENT, TCP_ACK, PAYLOAD);
     for (size_t i = 0; i < ARRAY_SIZE(fragments); i++) {
         uint8_t frame[FRAME_MAX];
-        size_t link = write_link(frame, 0);
+        size_t link = frame_build_link(ETH_P_IP, no_tags, frame);
         size_t bytes = frame_build_fragment(&spec, &fragments[i], bytes_make(zeros, 80),
                                             frame + link, sizeof(frame) - link);
         assert_true(counts_frame(A, frame, link + bytes, bytes));
@@ -330,9 +305,9 @@ static void oldest_program_claims_too(void **state)
     const uint32_t word = SERVER_PORT / 64;
     const uint64_t bits = 1ull << SERVER_PORT % 64;
     assert_int_equal(bpf_map_update_elem(bpf_map__fd(bpf->maps.ports), &word, &bits, 0), 0);
-    size_t link = write_link(frame, 0);
+    size_t link = frame_build_link(ETH_P_IP, no_tags, frame);
     size_t size = link + frame_build(&spec, frame + link, sizeof(frame) - link);
-    run_program(bpf_program__fd(bpf->progs.filter_gso_segs), frame, size);
+    assert_true(kernel_run(bpf_program__fd(bpf->progs.filter_gso_segs), frame, size, NULL) >= 0);
     assert_false(counts(A, &spec));
     filter_bpf__destroy(bpf);
 }

@@ -1,6 +1,7 @@
 #include "support/frames.h"
 
 #include <arpa/inet.h>
+#include <linux/if_ether.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/tcp.h>
@@ -134,6 +135,25 @@ size_t frame_build_fragment(const struct frame_spec *spec, const struct fragment
         write_ipv4(&w, spec, fragment, data.size);
     }
     write_view(&w, data);
+    return w.size;
+}
+
+static void write_network_16(struct writer *w, uint16_t value)
+{
+    __be16 network = htons(value);
+    write_bytes(w, &network, sizeof(network));
+}
+
+size_t frame_build_link(uint16_t ethertype, const uint16_t tags[2], uint8_t *out)
+{
+    static const uint8_t addresses[2 * ETH_ALEN] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1};
+    struct writer w = writer_at(out, FRAME_LINK_MAX);
+    write_bytes(&w, addresses, sizeof(addresses));
+    for (unsigned i = 0; i < 2 && tags[i]; i++) {
+        write_network_16(&w, i || !tags[1] ? ETH_P_8021Q : ETH_P_8021AD);
+        write_network_16(&w, tags[i]);
+    }
+    write_network_16(&w, ethertype);
     return w.size;
 }
 

@@ -39,7 +39,7 @@ struct fragment_spec {
     bool more;
 };
 
-enum { FRAME_HEADERS_MAX = 256, FRAME_BYTES_MAX = 65536 + FRAME_HEADERS_MAX };
+enum { FRAME_LINK_MAX = 22, FRAME_HEADERS_MAX = 256, FRAME_BYTES_MAX = 65536 + FRAME_HEADERS_MAX };
 
 /* Write the IP packet of @spec to @out and return its length. Aborts if it doesn't fit. */
 size_t frame_build(const struct frame_spec *spec, uint8_t *out, size_t out_size);
@@ -50,6 +50,12 @@ size_t frame_build_segment(const struct frame_spec *spec, uint8_t *out, size_t o
 /* The same for a fragment of a datagram between the addresses of @spec that carries @data. */
 size_t frame_build_fragment(const struct frame_spec *spec, const struct fragment_spec *fragment,
                             struct bytes data, uint8_t *out, size_t out_size);
+
+/*
+ * Write the Ethernet header of a packet of @ethertype with @tags, VLAN ids of which 0 is none, the
+ * outer one first. Returns its length, FRAME_LINK_MAX at most.
+ */
+size_t frame_build_link(uint16_t ethertype, const uint16_t tags[2], uint8_t *out);
 
 /* The frame of the IP packet @data, captured whole, no tags, no super-packet. */
 struct frame frame_of(struct bytes data, uint64_t time_ns);
